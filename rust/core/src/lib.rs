@@ -1,0 +1,35 @@
+//! Cache data structures that know nothing of Python.
+//!
+//! A cached item is a *slot*: a `u32` that the caller hands out. This crate is told when a slot is
+//! filled, read, replaced or emptied, together with hashes, sizes and deadlines, and answers which
+//! slot to evict or what has expired. It never sees a key, a value, a clock or a lock, so nothing
+//! in it can call back into user code, and all of it can be tested and fuzzed without an
+//! interpreter.
+//!
+//! The rooms:
+//!
+//! - [`index`]: hash -> slot.
+//! - [`ring`]: slots in an order, O(1) to move; the only linked structure.
+//! - [`policy`]: which slot leaves next, one algorithm per file.
+//! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
+//! - [`budget`]: how much a cache may hold and how much it holds.
+//! - [`heap`]: deadlines that are not in insertion order.
+//!
+//! Invariants that hold across the crate: a slot is at most once in a ring; whatever may allocate
+//! is a separate `reserve` call that fails without changing anything; every other call neither
+//! allocates nor fails, given a slot that was reserved.
+
+#![forbid(unsafe_code)]
+
+pub mod budget;
+pub mod heap;
+pub mod index;
+pub mod policy;
+pub mod ring;
+pub mod size;
+
+/// Names a cached item. Slots are dense: the caller reuses emptied ones.
+pub type Slot = u32;
+
+/// The largest number of slots; two values above it serve as markers.
+pub const MAX_SLOTS: usize = u32::MAX as usize - 1;

@@ -1,0 +1,77 @@
+//! Least recently used: the slot neither read nor written for longest leaves.
+
+use std::collections::TryReserveError;
+
+use super::Policy;
+use crate::Slot;
+use crate::ring::Ring;
+
+/// LRU order.
+#[derive(Clone, Debug, Default)]
+pub struct Lru {
+    used: Ring,
+}
+
+impl Lru {
+    /// All slots, next victim first.
+    pub fn order(&self) -> &Ring {
+        &self.used
+    }
+}
+
+impl Policy for Lru {
+    fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        self.used.reserve(slots)
+    }
+    #[inline]
+    fn on_insert(&mut self, slot: Slot) {
+        self.used.push_back(slot);
+    }
+    #[inline]
+    fn on_hit(&mut self, slot: Slot) {
+        self.used.move_to_back(slot);
+    }
+    #[inline]
+    fn on_replace(&mut self, slot: Slot) {
+        self.used.move_to_back(slot);
+    }
+    #[inline]
+    fn on_remove(&mut self, slot: Slot) {
+        self.used.remove(slot);
+    }
+    #[inline]
+    fn on_recycle(&mut self, slot: Slot) {
+        self.used.move_to_back(slot);
+    }
+    #[inline]
+    fn victim(&self) -> Option<Slot> {
+        self.used.front()
+    }
+    fn clear(&mut self) {
+        self.used.clear();
+    }
+    fn memory(&self) -> usize {
+        self.used.memory()
+    }
+    fn check(&self, len: usize) -> Result<(), String> {
+        self.used.check(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_saves_a_slot() {
+        let mut policy = Lru::default();
+        policy.reserve(3).expect("small");
+        for slot in 0..3 {
+            policy.on_insert(slot);
+        }
+        policy.on_hit(0); // 1, 2, 0
+        assert_eq!(policy.victim(), Some(1));
+        policy.on_remove(1);
+        assert_eq!(policy.victim(), Some(2));
+    }
+}
