@@ -1,0 +1,37 @@
+//! Attributes of Python modules, looked up when they are first needed.
+//!
+//! The lookup runs Python code, which may need the same attribute or, on another thread, hold the
+//! import lock that it waits for. So it is made outside of the cell, and whoever is first sets it;
+//! `PyOnceLock::import` makes the others wait instead, for ever if they are the same thread.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// `module.name`.
+pub struct Imported {
+    module: &'static str,
+    name: &'static str,
+    value: PyOnceLock<Py<PyAny>>,
+}
+
+impl Imported {
+    pub const fn new(module: &'static str, name: &'static str) -> Self {
+        Self {
+            module,
+            name,
+            value: PyOnceLock::new(),
+        }
+    }
+
+    pub fn get<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(value) = self.value.get(py) {
+            return Ok(value.bind(py).clone());
+        }
+        let value = py.import(self.module)?.getattr(self.name)?;
+        if let Err(second) = self.value.set(py, value.clone().unbind()) {
+            // Given up by hand: the thread may be detached as far as PyO3 knows.
+            drop(second.into_bound(py));
+        }
+        Ok(value)
+    }
+}

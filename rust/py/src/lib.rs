@@ -1,0 +1,65 @@
+//! The extension module `overdrive._core`: the only place with Python objects, the lock and unsafe
+//! code. The data structures are in `overdrive-core`.
+//!
+//! - `obj`: references counted by hand, and giving them up outside of regions.
+//! - `lock`: critical regions and their law.
+//! - `key`, `deadline`: comparing without, and if need be with, Python code.
+//! - `store`, `expiry`: what is inside the lock.
+//! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
+//! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
+
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+mod cache;
+mod choice;
+mod classes;
+mod clock;
+mod config;
+mod construct;
+mod deadline;
+mod expiry;
+mod fast;
+mod hooks;
+mod import;
+mod iter;
+mod key;
+mod lock;
+mod mapping;
+mod number;
+mod obj;
+mod state;
+mod store;
+mod timed;
+mod timer;
+mod views;
+
+/// Caches in Rust. Use them through the `overdrive` package.
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::cache::Cache;
+    #[pymodule_export]
+    use crate::choice::RandomKeys;
+    #[pymodule_export]
+    use crate::classes::{FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache, TimedCache};
+    #[pymodule_export]
+    use crate::iter::CacheIterator;
+    #[pymodule_export]
+    use crate::timer::Timer;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let abc = py.import("collections.abc")?;
+        abc.getattr("MutableMapping")?
+            .call_method1("register", (py.get_type::<Cache>(),))?;
+        abc.getattr("Sequence")?
+            .call_method1("register", (py.get_type::<RandomKeys>(),))?;
+        crate::classes::shorten_names(py);
+        crate::fast::install(py)
+    }
+}
