@@ -1,0 +1,140 @@
+# Targets and their one-line help. `make` alone prints this list.
+# Two virtual environments: .venv holds the development build and the tools that check it,
+# .venv-release the optimised wheel that the demo and the benchmarks run.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+DEV := .venv
+RELEASE := .venv-release
+BIN := $(DEV)/bin
+RELEASE_BIN := $(RELEASE)/bin
+SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust python -type f -not -name '*.so' -not -path '*/__pycache__/*')
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up -----------------------------------------------------------------------------------
+
+# Debian's python3 comes without the venv module's pip.
+.PHONY: system
+system:
+	@command -v cargo >/dev/null || { echo "cargo not found: install a Rust toolchain (rustc >= 1.88)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "installing python3-venv"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq python3-venv >/dev/null; }
+
+$(DEV)/.tools: pyproject.toml | system
+	$(PYTHON) -m venv --upgrade-deps $(DEV)
+	$(BIN)/pip install -q --group test --group lint 'maturin>=1.9.4,<2'
+	@touch $@
+
+$(DEV)/.built: $(SOURCES) $(DEV)/.tools
+	VIRTUAL_ENV=$(CURDIR)/$(DEV) $(BIN)/maturin develop --locked
+	@touch $@
+
+$(RELEASE)/.tools: pyproject.toml | system
+	$(PYTHON) -m venv --upgrade-deps $(RELEASE)
+	$(RELEASE_BIN)/pip install -q 'maturin>=1.9.4,<2' 'cachetools==8.0.0'
+	@touch $@
+
+$(RELEASE)/.built: $(SOURCES) $(RELEASE)/.tools
+	rm -rf build/release && $(RELEASE_BIN)/maturin build --release --locked -i $(RELEASE_BIN)/python -o build/release
+	$(RELEASE_BIN)/pip install -q --force-reinstall --no-deps build/release/*.whl
+	@touch $@
+
+$(RELEASE)/.bench: $(RELEASE)/.built
+	$(RELEASE_BIN)/pip install -q --group bench
+	@touch $@
+
+.PHONY: dev
+dev: $(DEV)/.built ## Build for development into .venv (editable)
+
+# --- the two commands -------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(RELEASE)/.built ## Replay real requests: no cache, cachetools, overdrive
+	$(RELEASE_BIN)/python -m overdrive demo
+
+.PHONY: test
+test: lint test-rust test-python test-drop-in test-gc test-wheel ## Set up and run every check and test
+
+# --- checks, one by one -----------------------------------------------------------------------
+
+.PHONY: lint
+lint: $(DEV)/.built ## ruff, rustfmt, clippy, mypy --strict, stubtest, import layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	cargo fmt --all --check
+	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest overdrive --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: test-rust
+test-rust: | system ## Rust core: unit, model and property tests
+	cargo test --locked
+
+.PHONY: test-python
+test-python: $(DEV)/.built ## Python: contract, equivalence, hostile, threads, fork, types, demo
+	$(BIN)/pytest
+
+.PHONY: test-drop-in
+test-drop-in: $(DEV)/.built ## cachetools' own test suite, run against overdrive
+	$(BIN)/python tests/drop_in/run_suite.py
+
+.PHONY: test-gc
+test-gc: $(DEV)/.built ## The Python suite once more, collecting garbage at every allocation
+	$(BIN)/python -m pytest -q -p tests.gc_pressure --ignore=tests/hostile --ignore=tests/demo --ignore=tests/equivalence
+
+.PHONY: test-wheel
+test-wheel: $(RELEASE)/.built ## The wheel in a clean environment: import time, threads, files, sockets
+	$(RELEASE_BIN)/python tests/wheel/check_wheel.py build/release/*.whl
+
+# --- measuring, building, documenting ---------------------------------------------------------
+
+.PHONY: bench
+bench: $(RELEASE)/.bench ## Compare with dict, lru_cache, cachetools, cachebox (ratios, one run)
+	$(RELEASE_BIN)/python benches/python/compare.py --json build/compare.json
+	$(RELEASE_BIN)/python benches/python/memory.py
+	$(RELEASE_BIN)/python benches/python/threads.py
+
+.PHONY: bench-pytest
+bench-pytest: $(RELEASE)/.bench ## The same operations under pytest-benchmark
+	$(RELEASE_BIN)/pytest -c /dev/null --rootdir . benches/python -q
+
+.PHONY: bench-rust
+bench-rust: | system ## Criterion benches of the Rust core
+	cargo bench -p overdrive-core --locked
+
+.PHONY: bench-check
+bench-check: $(RELEASE)/.bench ## The comparison with its bars: exits 1 if one is missed
+	$(RELEASE_BIN)/python benches/python/compare.py --check
+	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
+
+.PHONY: docs
+docs: $(DEV)/.built ## API reference into build/docs
+	$(BIN)/pip install -q --group docs
+	$(BIN)/pdoc -o build/docs overdrive '!overdrive.demo'
+
+.PHONY: wheel
+wheel: $(RELEASE)/.tools ## Build a wheel for every CPython >= 3.11 found, into dist/
+	$(RELEASE_BIN)/python tests/wheel/build_wheels.py
+
+.PHONY: fmt
+fmt: $(DEV)/.tools ## Format Python and Rust
+	$(BIN)/ruff check --fix-only -q || true
+	$(BIN)/ruff format
+	cargo fmt --all
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed here
+	rm -rf target build dist $(DEV) $(RELEASE) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find python tests benches -name __pycache__ -type d -exec rm -rf {} + ; find python -name '*.so' -delete
