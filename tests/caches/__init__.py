@@ -1,0 +1,1 @@
+"""What each cache class does beyond the shared contract."""

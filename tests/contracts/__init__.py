@@ -1,0 +1,1 @@
+"""One contract, run on every cache class."""

@@ -1,0 +1,1 @@
+"""Keys, cached functions and methods, single flight, and the types of all of them."""

@@ -1,0 +1,1 @@
+"""The demo: its parts, and the command as a user runs it."""

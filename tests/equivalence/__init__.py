@@ -1,0 +1,1 @@
+"""The same operations on overdrive and on cachetools, every answer compared."""
