@@ -8,11 +8,12 @@
 use overdrive_core::Slot;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PySlice};
 
 use crate::cache::{Cache, hash, key_error};
 use crate::hooks::Hooks;
-use crate::import::Imported;
+use crate::import::{Imported, once};
 use crate::mapping::{empty_error, getitem_plain};
 use crate::obj::{Gone, Obj};
 use crate::store::{Eviction, Store};
@@ -45,9 +46,12 @@ pub fn getrandbits<'py>(choice: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py
 /// `random.choice` and `random.getrandbits`, as the standard library exports them.
 pub fn default(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Option<Bound<'_, PyAny>>)> {
     static CHOICE: Imported = Imported::new("random", "choice");
+    static BITS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let choice = CHOICE.get(py)?;
-    let bits = getrandbits(&choice)?;
-    Ok((choice, bits))
+    let bits = once(&BITS, py, || {
+        Ok(getrandbits(&choice)?.unwrap_or_else(|| py.None().into_bound(py)))
+    })?;
+    Ok((choice, Some(bits).filter(|bits| !bits.is_none())))
 }
 
 /// The choice function of an `RRCache`.

@@ -24,14 +24,25 @@ impl Imported {
     }
 
     pub fn get<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(value) = self.value.get(py) {
-            return Ok(value.bind(py).clone());
-        }
-        let value = py.import(self.module)?.getattr(self.name)?;
-        if let Err(second) = self.value.set(py, value.clone().unbind()) {
-            // Given up by hand: the thread may be detached as far as PyO3 knows.
-            drop(second.into_bound(py));
-        }
-        Ok(value)
+        once(&self.value, py, || {
+            py.import(self.module)?.getattr(self.name)
+        })
     }
+}
+
+/// What `cell` holds, or else what `compute` finds, which it then holds unless another call was first.
+pub fn once<'py>(
+    cell: &PyOnceLock<Py<PyAny>>,
+    py: Python<'py>,
+    compute: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(value) = cell.get(py) {
+        return Ok(value.bind(py).clone());
+    }
+    let value = compute()?;
+    if let Err(second) = cell.set(py, value.clone().unbind()) {
+        // Given up by hand: the thread may be detached as far as PyO3 knows.
+        drop(second.into_bound(py));
+    }
+    Ok(value)
 }

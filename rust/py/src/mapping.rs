@@ -507,8 +507,13 @@ pub fn update<'py>(
         }
     };
     if let Some(other) = other {
+        // Without the GIL another thread may change the dict at any moment.
+        let dict = other.cast_exact::<PyDict>().ok();
+        let dict = dict.filter(|_| !hooked && cfg!(not(Py_GIL_DISABLED)));
         // Not `PyDict`'s own iterator, which panics when a hook changes the dict.
-        if other.is_instance_of::<PyDict>() || other.cast::<PyMapping>().is_ok() {
+        if let Some(items) = dict {
+            crate::fast::update(slf, items)?;
+        } else if other.is_instance_of::<PyDict>() || other.cast::<PyMapping>().is_ok() {
             for key in other.try_iter()? {
                 let key = key?;
                 put(&key, &other.get_item(&key)?)?;

@@ -128,7 +128,7 @@ pub(super) unsafe extern "C" fn contains<const CLASS: usize>(
 /// # Safety
 /// The objects are alive.
 #[inline(always)]
-unsafe fn set_now(
+pub(super) unsafe fn set_now(
     py: Python<'_>,
     cache: &Cache,
     key: *mut PyObject,
@@ -198,6 +198,9 @@ unsafe fn set_now(
             Quick::Slot(slot) if keep => {
                 store.touch(slot);
                 return Short::Done(Some(store.value(slot).incref()));
+            }
+            Quick::Slot(slot) if store.overwrite(slot, &item, &mut gone) => {
+                return Short::Done(None);
             }
             Quick::Slot(slot) => Some(slot),
         };

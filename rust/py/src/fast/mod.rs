@@ -13,13 +13,16 @@
 //!
 //! - `methods`: the functions behind operators and methods.
 //! - `constructors`: the functions behind calls of the classes.
+//! - `update`: many items at once.
 //! - `install`: puts them in front of PyO3's.
 
 mod constructors;
 mod install;
 mod methods;
+mod update;
 
 pub use install::{adopt, install};
+pub use update::update;
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
