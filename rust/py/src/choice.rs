@@ -6,7 +6,7 @@
 //! order as `choice` itself would draw, without building anything.
 
 use overdrive_core::Slot;
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PySlice};
@@ -207,7 +207,13 @@ impl RandomKeys {
         if index.is_instance_of::<PySlice>() {
             return self.list(py)?.as_any().get_item(index);
         }
-        let index = index.extract::<isize>()?;
+        let index = index.extract::<isize>().map_err(|error| {
+            if error.is_instance_of::<PyOverflowError>(py) {
+                PyIndexError::new_err("cannot fit 'int' into an index-sized integer")
+            } else {
+                error
+            }
+        })?;
         let key = self.cache.get().store.with(py, |store| {
             let list = drawable(store);
             let at = if index < 0 {

@@ -514,6 +514,20 @@ pub fn class_of(py: Python<'_>, kind: Kind) -> Bound<'_, PyType> {
     }
 }
 
+/// All native classes, each after the one it is derived from.
+pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 8] {
+    [
+        py.get_type::<Cache>(),
+        py.get_type::<TimedCache>(),
+        class_of(py, Kind::Fifo),
+        class_of(py, Kind::Lru),
+        class_of(py, Kind::Lfu),
+        class_of(py, Kind::Rr),
+        class_of(py, Kind::Ttl),
+        class_of(py, Kind::Tlru),
+    ]
+}
+
 /// Shows the classes in error messages by their bare names, as Python's own classes are.
 pub fn shorten_names(py: Python<'_>) {
     let names: [(Kind, &'static CStr); 7] = [

@@ -10,7 +10,7 @@
 use std::ffi::CStr;
 
 use overdrive_core::Slot;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -350,6 +350,16 @@ impl Drop for Place {
     }
 }
 
+/// A `StopIteration` that a timer raised is not the end of the items (as PEP 479 has it).
+fn not_the_end(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let outer = PyRuntimeError::new_err("the timer raised StopIteration");
+    outer.set_cause(py, Some(error));
+    outer
+}
+
 #[pymethods]
 impl CacheIterator {
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -357,7 +367,8 @@ impl CacheIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some((key, value)) = self.advance(py)? else {
+        let advanced = self.advance(py).map_err(|error| not_the_end(py, error));
+        let Some((key, value)) = advanced? else {
             return Ok(None);
         };
         Ok(Some(match (self.what, value) {

@@ -7,6 +7,7 @@
 //! - `store`, `expiry`: what is inside the lock.
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `collector`: what the garbage collector has to see.
 //! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
@@ -15,6 +16,7 @@ mod cache;
 mod choice;
 mod classes;
 mod clock;
+mod collector;
 mod config;
 mod construct;
 mod deadline;
@@ -60,6 +62,7 @@ mod _core {
         abc.getattr("Sequence")?
             .call_method1("register", (py.get_type::<RandomKeys>(),))?;
         crate::classes::shorten_names(py);
+        crate::collector::install(py)?;
         crate::fast::install(py)
     }
 }

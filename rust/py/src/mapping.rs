@@ -2,12 +2,13 @@
 
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::cache::{Cache, IfPresent, Kind, Moment, hash, key_error, size_of};
 use crate::choice;
 use crate::deadline::Held;
 use crate::hooks::Hooks;
+use crate::import::Imported;
 use crate::obj::{Gone, Obj};
 use crate::store::Store;
 use crate::timed;
@@ -482,7 +483,7 @@ pub fn equals<'py>(
     other: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = slf.py();
-    if other.cast::<PyMapping>().is_err() {
+    if !is_mapping(other)? {
         return Ok(py.NotImplemented().into_bound(py));
     }
     let items = pyo3::intern!(py, "items");
@@ -490,6 +491,15 @@ pub fn equals<'py>(
     let ours = dict.call1((slf.call_method0(items)?,))?;
     let theirs = dict.call1((other.call_method0(items)?,))?;
     ours.rich_compare(theirs, pyo3::basic::CompareOp::Eq)
+}
+
+/// `isinstance(other, collections.abc.Mapping)`; an error in that is one here, unlike in `PyMapping`.
+fn is_mapping(other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static MAPPING: Imported = Imported::new("collections.abc", "Mapping");
+    if other.is_instance_of::<PyDict>() || other.is_instance_of::<Cache>() {
+        return Ok(true);
+    }
+    other.is_instance(&MAPPING.get(other.py())?)
 }
 
 /// `cache.update(other, **more)`.
@@ -513,7 +523,7 @@ pub fn update<'py>(
         // Not `PyDict`'s own iterator, which panics when a hook changes the dict.
         if let Some(items) = dict {
             crate::fast::update(slf, items)?;
-        } else if other.is_instance_of::<PyDict>() || other.cast::<PyMapping>().is_ok() {
+        } else if is_mapping(other)? {
             for key in other.try_iter()? {
                 let key = key?;
                 put(&key, &other.get_item(&key)?)?;

@@ -123,8 +123,8 @@ pub fn total<'py>(py: Python<'py>, total: Total) -> PyResult<Bound<'py, PyAny>> 
     })
 }
 
-/// Integers up to this size are floats without loss.
-const EXACT: i64 = 1 << 53;
+/// Integers up to this size are floats without loss, and so are sums of two of them.
+const EXACT: i64 = 1 << 52;
 
 /// A time or duration as a float, if it is exactly an int or a float and loses nothing. NaN stays
 /// with Python, which defines how it compares.

@@ -332,9 +332,17 @@ fn restore_due(
     let builtins = py.import("builtins")?;
     let by_deadline = PyDict::new(py);
     by_deadline.set_item("key", field(state, "deadlines")?.getattr("__getitem__")?)?;
+    let rank = field(state, "rank")?;
+    if rank
+        .extract::<Vec<usize>>()?
+        .iter()
+        .any(|&position| position >= slots.len())
+    {
+        return Err(malformed("rank names an item that is not there"));
+    }
     let sorted = builtins
         .getattr("sorted")?
-        .call((field(state, "rank")?,), Some(&by_deadline))?;
+        .call((rank,), Some(&by_deadline))?;
     let mut gone = Gone::default();
     for position in sorted.extract::<Vec<usize>>()? {
         let (Some(&slot), Some(time)) = (slots.get(position), times.get(position)) else {
