@@ -32,4 +32,4 @@ pub mod size;
 pub type Slot = u32;
 
 /// The largest number of slots; two values above it serve as markers.
-pub const MAX_SLOTS: usize = u32::MAX as usize - 1;
+pub const MAX_SLOTS: usize = u32::MAX as usize - 64;

@@ -241,7 +241,7 @@ proptest! {
 
     #[test]
     fn a_ring_is_a_list(ops in ops()) {
-        let (mut ring, mut list) = (Ring::new(), Vec::new());
+        let (mut ring, mut list) = (Ring::<8>::new(), Vec::new());
         for op in ops {
             ring.reserve(SLOTS as usize).expect("small");
             match op {

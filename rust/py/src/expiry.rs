@@ -24,7 +24,8 @@ pub enum Expiry {
 
 #[derive(Default)]
 pub struct InOrder {
-    pub due: Ring,
+    /// A third ring over the same slots, beside those of insertion and use.
+    pub due: Ring<16>,
     deadlines: Deadlines,
 }
 

@@ -2,19 +2,19 @@
 
 use std::collections::TryReserveError;
 
-use super::Policy;
+use super::{LEAD, Policy};
 use crate::Slot;
 use crate::ring::Ring;
 
 /// FIFO order. Replacing a value counts as writing it anew.
 #[derive(Clone, Debug, Default)]
 pub struct Fifo {
-    written: Ring,
+    written: Ring<LEAD>,
 }
 
 impl Fifo {
     /// All slots, next victim first.
-    pub fn order(&self) -> &Ring {
+    pub fn order(&self) -> &Ring<LEAD> {
         &self.written
     }
 }

@@ -2,19 +2,19 @@
 
 use std::collections::TryReserveError;
 
-use super::Policy;
+use super::{LEAD, Policy};
 use crate::Slot;
 use crate::ring::Ring;
 
 /// LRU order.
 #[derive(Clone, Debug, Default)]
 pub struct Lru {
-    used: Ring,
+    used: Ring<LEAD>,
 }
 
 impl Lru {
     /// All slots, next victim first.
-    pub fn order(&self) -> &Ring {
+    pub fn order(&self) -> &Ring<LEAD> {
         &self.used
     }
 }

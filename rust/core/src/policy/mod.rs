@@ -14,6 +14,9 @@ pub use random::Random;
 
 use crate::Slot;
 
+/// Where the rings of policies begin, away from that of insertion (see [`crate::ring`]).
+const LEAD: u32 = 8;
+
 /// An eviction order over slots.
 ///
 /// Callers guarantee: `on_insert` only for a slot that is out and was reserved, every other call
