@@ -17,8 +17,8 @@ import atexit, gc, sys, threading, weakref
 import overdrive, overdrive.func
 from tests.contracts.kinds import kind_named
 
-def make(name=sys.argv[1], maxsize=50):
-    return kind_named(name).make(maxsize)
+def make(name=sys.argv[1], maxsize=50, **options):
+    return kind_named(name).make(maxsize, **options)
 
 class Using:
     def __init__(self, cache):
@@ -114,19 +114,40 @@ sys.late = Late()
 cache = make()
 cache[Key()] = 1
 weighed = kind_named(sys.argv[1]).make(50, getsizeof=busy)
-threading.Thread(target={work}, daemon=True).start()
+def make_with(value):
+    cache = make()
+    cache["a"] = value
+    return cache
+threading.Thread(target=lambda: {work}, daemon=True).start()
 inside.wait()
 """
 
 
+#: What the daemon thread does; all of it calls `busy`.
+CALLBACKS = (
+    "cache.get(Key())",
+    "cache[Key()]",
+    "Key() in cache",
+    "cache.__setitem__(Key(), 1)",
+    "cache.__delitem__(Key())",
+    "cache.pop(Key())",
+    "cache.setdefault(Key(), 1)",
+    "cache.get(type('Hashed', (), {'__hash__': busy})())",
+    "cache == type('Equal', (dict,), {'items': busy})()",
+    "cache.update(type('Keyed', (), {'keys': busy})())",
+    "cache.update(iter(busy, None))",
+    "repr(make_with(type('Shown', (), {'__repr__': busy})()))",
+    "make_with(type('Ended', (), {'__del__': busy})()).clear()",
+    "make_with(type('Ended', (), {'__del__': busy})()).update(a=1)",
+    "weighed.update(a=1)",
+    "make(cls=type('Missing', (type(cache),), {'__missing__': busy}))['a']",
+    "make(maxsize=1, cls=type('Popping', (type(cache),), {'popitem': busy})).update(a=1, b=2)",
+    "make(maxsize=1, cls=type('Deleting', (type(cache),), {'__delitem__': busy})).update(a=1, b=2)",
+)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.xfail(
-    sys.version_info < (3, 14),
-    reason="ending a thread unwinds its stack, and Rust aborts where it would catch a panic",
-)
-@pytest.mark.parametrize(
-    "work", ["lambda: cache.get(Key())", "lambda: weighed.update(a=1)", "lambda: cache.pop(Key())"]
-)
+@pytest.mark.parametrize("work", CALLBACKS)
 @pytest.mark.parametrize("name", NAMES)
 def test_process_ends_while_a_daemon_thread_is_in_a_callback(name: str, work: str) -> None:
     finished = run_python(PRELUDE + BUSY.format(work=work), name)

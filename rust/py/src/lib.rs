@@ -7,6 +7,7 @@
 //! - `store`, `expiry`: what is inside the lock.
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
 //! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
 
@@ -32,6 +33,8 @@ mod number;
 mod obj;
 mod state;
 mod store;
+#[cfg(thread_exit_stubs)]
+mod thread_exit;
 mod timed;
 mod timer;
 mod views;
