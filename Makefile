@@ -87,8 +87,13 @@ test-python: $(DEV)/.built ## Python: contract, equivalence, hostile, threads, f
 	$(BIN)/pytest
 
 .PHONY: test-drop-in
-test-drop-in: $(DEV)/.built ## cachetools' own test suite, run against overdrive
+test-drop-in: $(DEV)/.built ## The test suites of cachetools and of functools.lru_cache, run against overdrive
 	$(BIN)/python tests/drop_in/run_suite.py
+	$(BIN)/python tests/drop_in/run_functools_suite.py
+
+.PHONY: test-matrix
+test-matrix: wheel ## The functools suite against the wheels in dist/, on every CPython found
+	$(RELEASE_BIN)/python tests/drop_in/functools_matrix.py
 
 .PHONY: test-gc
 test-gc: $(DEV)/.built ## The Python suite once more, collecting garbage at every allocation
@@ -103,6 +108,7 @@ test-wheel: $(RELEASE)/.built ## The wheel in a clean environment: import time, 
 .PHONY: bench
 bench: $(RELEASE)/.bench ## Compare with dict, lru_cache, cachetools, cachebox (ratios, one run)
 	$(RELEASE_BIN)/python benches/python/compare.py --json build/compare.json
+	$(RELEASE_BIN)/python benches/python/decorators.py --json build/decorators.json
 	$(RELEASE_BIN)/python benches/python/memory.py
 	$(RELEASE_BIN)/python benches/python/threads.py
 
@@ -117,6 +123,8 @@ bench-rust: | system ## Criterion benches of the Rust core
 .PHONY: bench-check
 bench-check: $(RELEASE)/.bench ## The comparison with its bars: exits 1 if one is missed
 	$(RELEASE_BIN)/python benches/python/compare.py --check
+	$(RELEASE_BIN)/python benches/python/decorators.py --check
+	$(RELEASE_BIN)/python benches/python/instructions.py --check
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 
 .PHONY: docs

@@ -1,7 +1,8 @@
-"""Rust-cored, thread-safe caches: a faster drop-in for cachetools.
+"""Rust-cored caches and decorators for Python services.
 
-`import overdrive as cachetools` is all it takes. Every class has the constructor, the behaviour and
-the errors of cachetools 8, is safe to share between threads, and cannot be frozen by a key's
+`memoize` decorates functions, coroutine functions and methods. `lru_cache` and `cache` stand in for those of
+`functools`. And `import overdrive as cachetools` is a faster drop-in: every class has the constructor, the
+behaviour and the errors of cachetools 8, is safe to share between threads, and cannot be frozen by a key's
 `__eq__`, a value's `__del__` or a garbage collection that uses the cache.
 """
 
@@ -10,27 +11,40 @@ from overdrive._cached import cached
 from overdrive._cachedmethod import cachedmethod
 from overdrive._core import (
     Cache,
+    Entry,
     FIFOCache,
     LFUCache,
     LRUCache,
     RRCache,
     TLRUCache,
     TTLCache,
+    WithTTL,
     __version__,
 )
-from overdrive._info import CacheInfo
+from overdrive._info import CacheInfo, MemoInfo
+from overdrive._lru_cache import cache, lru_cache
+from overdrive._memoize import memoize
+from overdrive.exceptions import OverdriveError, WaitTimeout
 
 __all__ = (
     "Cache",
     "CacheInfo",
+    "Entry",
     "FIFOCache",
     "LFUCache",
     "LRUCache",
+    "MemoInfo",
+    "OverdriveError",
     "RRCache",
     "TLRUCache",
     "TTLCache",
+    "WaitTimeout",
+    "WithTTL",
     "__version__",
+    "cache",
     "cached",
     "cachedmethod",
     "keys",
+    "lru_cache",
+    "memoize",
 )

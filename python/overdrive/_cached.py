@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import update_wrapper
-from types import MethodType
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
 
-from overdrive._calls import CachedCall, Counted, answering
+from overdrive._calls import CachedCall, Counted, native_key, native_lookup
 from overdrive.keys import hashkey
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class CachedFunction(CachedCall, Generic[_P, _R]):
         cache_condition: what calls wait on for each other, or `None`.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "cache", "cache_condition", "cache_lock")
+    __slots__ = ("cache", "cache_condition", "cache_lock")
 
     __wrapped__: Callable[_P, _R]
     __name__: str
@@ -56,27 +55,39 @@ class CachedFunction(CachedCall, Generic[_P, _R]):
         lock: AbstractContextManager[Any] | None = None,
         condition: SupportsCondition | None = None,
     ) -> None:
+        super().__init__(
+            func,
+            key,
+            plain_key=hashkey,
+            lock=lock is not None,
+            condition=condition is not None,
+            native={
+                # A condition is Python code, which would have to run for each hit.
+                "cache": native_lookup(cache) if condition is None or self._locks_itself else None,
+                "lock": None if self._locks_itself else lock,
+                **native_key(key),
+            },
+        )
         update_wrapper(self, func)
-        super().__init__(func, key, plain_key=hashkey, single_flight=condition is not None)
         self.cache = cache
         self.cache_lock = condition if lock is None else lock
         self.cache_condition = condition
 
-    def __call__(self, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Return the value for these arguments, from the cache if it is there."""
-        raise NotImplementedError  # `answering` makes the subclasses that can be called
+    # Whether the lock is its own, so that nobody can hold it to keep others from the cache.
+    _locks_itself = False
 
-    @overload
-    def __get__(self, obj: None, objtype: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: Callable[Concatenate[_S, _Q], _R], obj: _S, objtype: type | None = None
-    ) -> CachedFunction[_Q, _R]: ...
-    @overload
-    def __get__(self, obj: object, objtype: type | None = None) -> Self: ...
-    def __get__(self, obj: object, objtype: type | None = None) -> object:
-        """Bind to the instance; the attributes of the wrapper remain within reach."""
-        return self if obj is None else MethodType(self, obj)
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
+        @overload
+        def __get__(self, obj: None, objtype: type | None = None, /) -> Self: ...
+        @overload
+        def __get__(
+            self: Callable[Concatenate[_S, _Q], _R], obj: _S, objtype: type | None = None, /
+        ) -> CachedFunction[_Q, _R]: ...
+        @overload
+        def __get__(self, obj: object, objtype: type | None = None, /) -> Self: ...
+        def __get__(self, obj: object, objtype: type | None = None, /) -> object: ...
 
     def __reduce__(self) -> str:
         return self.__qualname__
@@ -93,14 +104,14 @@ class CountedFunction(Counted, CachedFunction[_P, _R]):
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, obj: None, objtype: type | None = None) -> Self: ...
+        def __get__(self, obj: None, objtype: type | None = None, /) -> Self: ...
         @overload
         def __get__(
-            self: Callable[Concatenate[_S, _Q], _R], obj: _S, objtype: type | None = None
+            self: Callable[Concatenate[_S, _Q], _R], obj: _S, objtype: type | None = None, /
         ) -> CountedFunction[_Q, _R]: ...
         @overload
-        def __get__(self, obj: object, objtype: type | None = None) -> Self: ...
-        def __get__(self, obj: object, objtype: type | None = None) -> object: ...
+        def __get__(self, obj: object, objtype: type | None = None, /) -> Self: ...
+        def __get__(self, obj: object, objtype: type | None = None, /) -> object: ...
 
 
 @overload
@@ -179,7 +190,6 @@ def cached(
 
     def decorate(func: Callable[_P, _R]) -> CachedFunction[_P, _R]:
         wrapper: type[CachedFunction[_P, _R]] = CountedFunction if info else CachedFunction
-        wrapper = answering(wrapper, lock=lock is not None, condition=condition is not None)
         return wrapper(func, cache, key, lock, condition)
 
     return decorate

@@ -15,8 +15,8 @@ from functools import partial, update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from overdrive._calls import CachedCall, Counted, answering
-from overdrive.keys import methodkey
+from overdrive._calls import CachedCall, Counted
+from overdrive.keys import methodkey, typedmethodkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
@@ -43,7 +43,7 @@ class CachedMethod(CachedCall, Generic[_P, _R]):
         cache_key: the function that makes the key from the arguments; the instance is already bound to it.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_descriptor", "_obj")
+    __slots__ = ("_descriptor", "_obj")
 
     __wrapped__: Callable[Concatenate[Any, _P], _R]
     __name__: str
@@ -52,14 +52,22 @@ class CachedMethod(CachedCall, Generic[_P, _R]):
 
     def __init__(self, descriptor: MethodDescriptor[_P, _R, Any], obj: object) -> None:
         method = descriptor.__wrapped__
-        update_wrapper(self, method)
         key = partial(descriptor.key, obj)
+        plain = descriptor.key is methodkey
+        unguarded = descriptor.lock is None and descriptor.condition is None
         super().__init__(
             MethodType(method, obj),
             key,
-            plain_key=key if descriptor.key is methodkey else None,
-            single_flight=descriptor.condition is not None,
+            plain_key=key if plain else None,
+            lock=descriptor.lock is not None,
+            condition=descriptor.condition is not None,
+            native={
+                "getter": descriptor.cache if unguarded else None,
+                "owner": obj,
+                **({} if plain else {"typed": True} if descriptor.key is typedmethodkey else {"key": key}),
+            },
         )
+        update_wrapper(self, method)
         self._descriptor = descriptor
         self._obj = obj
 
@@ -80,9 +88,9 @@ class CachedMethod(CachedCall, Generic[_P, _R]):
         condition = self._descriptor.condition
         return None if condition is None else condition(self._obj)
 
-    def __call__(self, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Return the value for these arguments, from the cache if it is there."""
-        raise NotImplementedError  # `answering` makes the subclasses that can be called
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object]]:
         # The copy of an instance makes its own wrappers, which count from zero.
@@ -327,7 +335,6 @@ def cachedmethod(
 
     def decorate(method: Callable[Concatenate[Any, _P], _R]) -> MethodDescriptor[_P, _R, Any]:
         wrapper: type[CachedMethod[_P, _R]] = CountedMethod if info else CachedMethod
-        wrapper = answering(wrapper, lock=lock is not None, condition=condition is not None)
         return MethodDescriptor(method, wrapper, cache, key, lock, condition)
 
     return decorate

@@ -1,9 +1,9 @@
 """How one cached call runs: plainly, under a lock, or as a single flight.
 
-The three functions below are the `__call__` of every cached function and method; `answering` puts one of
-them into a wrapper class. They differ in what guards the cache. Common to them is that the wrapped function
-runs outside all locks, that an exception is passed on and nothing is stored, and that a value which the
-cache refuses because of its size (`ValueError`) is returned all the same.
+Hits in a cache of ours are answered natively, by the base class `Memo`, unless code of the user's takes part in
+the lookup. All other calls are passed on to one of the three functions below. They differ in what guards the cache.
+Common to them is that the wrapped function runs outside all locks, that an exception is passed on and nothing is
+stored, and that a value which the cache refuses because of its size (`ValueError`) is returned all the same.
 
 User code may run at any access to the cache, the key or the lock, and may call the wrapper again. So
 nothing is carried from one access to the next but what the caller's own frame holds.
@@ -12,10 +12,13 @@ nothing is carried from one access to the next but what the caller's own frame h
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from overdrive._core import Cache, Memo
 from overdrive._info import cache_info
 from overdrive._pending import Flight, Flights
+from overdrive._plan import plan
+from overdrive.keys import hashkey, typedkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, type_check_only
 
     from overdrive._info import CacheInfo
+    from overdrive._plan import Plan
 
     @type_check_only
     class SupportsCondition(AbstractContextManager[Any], Protocol):
@@ -32,18 +36,16 @@ if TYPE_CHECKING:
         def notify_all(self) -> object: ...
 
 
-__all__ = ("CachedCall", "Counted", "answering")
-
-_C = TypeVar("_C", bound="CachedCall")
+__all__ = ("CachedCall", "Counted", "native_key", "native_lookup")
 
 
-class CachedCall:
+class CachedCall(Memo):
     """A callable with a cache: what its subclasses for functions and for methods share.
 
     The attributes are slots: a call reads several of them, and a slot is the fastest to read.
     """
 
-    __slots__ = ("_compute", "_flights", "_hits", "_misses", "_plain_key", "cache_key")
+    __slots__ = ("_compute", "_flights", "_plain_key", "cache_key")
 
     # Slots of the wrapper of a function; computed from the instance in that of a method.
     cache: Any
@@ -57,12 +59,15 @@ class CachedCall:
         key: Callable[..., Hashable],
         plain_key: Callable[..., Hashable] | None,
         *,
-        single_flight: bool,
+        lock: bool,
+        condition: bool,
+        native: Plan,
     ) -> None:
+        slow = _call_single_flight if condition else _call_locked if lock else _call_plainly
+        super().__init__(compute, plan(slow=slow, forward=True, cachetools_keys=True) | native)
         self._compute = compute
-        if single_flight:
+        if condition:
             self._flights = Flights()
-        self._hits = self._misses = 0
         # A key function that returns its positional arguments as they came need not be called.
         self._plain_key = plain_key
         self.cache_key = key
@@ -71,7 +76,7 @@ class CachedCall:
         """Remove all results from the cache, and count hits and misses from zero."""
         with self._guard():
             self.cache.clear()
-            self._hits = self._misses = 0
+            self._reset()
 
     def _guard(self) -> AbstractContextManager[Any]:
         lock: AbstractContextManager[Any] | None = self.cache_lock
@@ -90,7 +95,8 @@ class Counted(CachedCall):
         in several threads may be missing.
         """
         with self._guard():
-            return cache_info(self.cache, self._hits, self._misses)
+            hits, misses, *_ = self._counts()
+            return cache_info(self.cache, hits, misses)
 
 
 def _call_plainly(self: CachedCall, /, *args: object, **kwargs: object) -> object:
@@ -101,9 +107,9 @@ def _call_plainly(self: CachedCall, /, *args: object, **kwargs: object) -> objec
     try:
         value = cache[key]
     except KeyError:
-        self._misses += 1
+        self._count_miss()
     else:
-        self._hits += 1
+        self._count_hit()
         return value
     value = self._compute(*args, **kwargs)
     _store(cache, key, value)
@@ -120,9 +126,9 @@ def _call_locked(self: CachedCall, /, *args: object, **kwargs: object) -> object
         try:
             value = cache[key]
         except KeyError:
-            self._misses += 1
+            self._count_miss()
         else:
-            self._hits += 1
+            self._count_hit()
             return value
     value = self._compute(*args, **kwargs)
     with lock:
@@ -151,9 +157,9 @@ def _call_single_flight(self: CachedCall, /, *args: object, **kwargs: object) ->
                 # Known to this frame before it is known to others, so that `finally` always ends it.
                 flight = Flight()
                 flights.begin(key, flight)
-                self._misses += 1
+                self._count_miss()
             else:
-                self._hits += 1
+                self._count_hit()
                 return value
         value = self._compute(*args, **kwargs)
         with lock:
@@ -172,20 +178,20 @@ def _store(cache: MutableMapping[Any, Any], key: Hashable, value: object) -> Non
         return
 
 
-_variants: dict[tuple[type[CachedCall], Callable[..., Any]], type[CachedCall]] = {}
+def native_lookup(cache: MutableMapping[Any, Any]) -> Cache[Any, Any] | None:
+    """Return the cache if hits in it may be looked up natively: if it is ours and its class does not override that."""
+    if not isinstance(cache, Cache):
+        return None
+    for kind in type(cache).__mro__:
+        if kind.__module__ in ("overdrive", "overdrive._core"):
+            return cache
+        if "__getitem__" in kind.__dict__:
+            return None
+    return None
 
 
-def answering(wrapper: type[_C], *, lock: bool, condition: bool) -> type[_C]:
-    """Return the subclass of `wrapper` that answers calls under a lock, with a condition, or plainly."""
-    call = _call_single_flight if condition else _call_locked if lock else _call_plainly
-    variant = _variants.get((wrapper, call))
-    if variant is None:
-        namespace = {
-            "__call__": call,
-            "__doc__": wrapper.__doc__,
-            "__module__": wrapper.__module__,
-            "__qualname__": wrapper.__qualname__,
-            "__slots__": (),
-        }
-        variant = _variants[wrapper, call] = type(wrapper.__name__, (wrapper,), namespace)
-    return variant  # type: ignore[return-value]
+def native_key(key: Callable[..., Hashable]) -> Plan:
+    """Return how keys are made natively as this key function makes them."""
+    if key is hashkey:
+        return {}
+    return {"typed": True} if key is typedkey else {"key": key}

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import threading
+from threading import get_ident
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -40,42 +41,64 @@ if TYPE_CHECKING:
         def notify_all(self) -> object: ...
 
 
-__all__ = ("Flight", "Flights", "new_condition")
+__all__ = ("Flight", "Flights", "Wait", "new_condition")
 
 
-class _Thread:
-    """A thread, as the leader of flights. Unlike a thread's number, it is not used again for another."""
-
-    __slots__ = ("forks",)
-
-    def __init__(self) -> None:
-        self.forks = _forks
-
-
-class _Here(threading.local):
-    def __init__(self) -> None:
-        self.thread = _Thread()
-
-
-# How often this process and its ancestors forked; a thread with another number did not survive a fork.
-_forks = 0
-_here = _Here()
-# What each thread awaits. More than one flight only where a signal handler waits during a wait.
-_waits: dict[_Thread, tuple[Flight, ...]] = {}
+# The thread that survived each fork of this process and its ancestors, by its identifier.
+_survivors: list[int] = []
+# What each thread awaits, by its identifier. More than one flight only where a signal handler waits during a wait.
+_waits: dict[int, tuple[Flight, ...]] = {}
 
 
 class Flight:
-    """One computation of one key, led by the thread that makes this object."""
+    """One computation of one key.
 
-    __slots__ = ("landed", "leader")
+    Attributes:
+        landed: whether it has ended.
+        leader: the identifier of the thread that computes. It is not used again for another thread before the
+            flight ends, unless by a fork, which `is_in_the_air` knows of.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_forks", "landed", "leader")
+
+    def __init__(self, leader: int | None = None) -> None:
         self.landed = False
-        self.leader = _here.thread
+        self.leader = get_ident() if leader is None else leader
+        self._forks = len(_survivors)
 
     def is_in_the_air(self) -> bool:
         """Whether its leader, in this process, is still computing."""
-        return not self.landed and self.leader.forks == _forks
+        if self.landed:
+            return False
+        return len(_survivors) == self._forks or all(s == self.leader for s in _survivors[self._forks :])
+
+
+class Wait:
+    """The entry of this thread among those that wait; a context manager around one wait.
+
+    It returns whether the wait may end: false if the flight can only land after this thread has done something.
+    """
+
+    __slots__ = ("_flight", "_me", "_outer")
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+        self._me = get_ident()
+        self._outer = _waits.get(self._me, ())
+
+    def __enter__(self) -> bool:
+        try:
+            _waits[self._me] = (*self._outer, self._flight)
+            return not _leads_to(self._flight, self._me)
+        except BaseException:  # as a signal handler may raise
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._outer:
+            _waits[self._me] = self._outer
+        else:
+            _waits.pop(self._me, None)
 
 
 class Flights(dict["Hashable", Flight]):
@@ -88,19 +111,11 @@ class Flights(dict["Hashable", Flight]):
 
     def wait(self, key: Hashable, condition: SupportsWait) -> None:
         """Wait until nobody computes `key`, or until waiting longer would be for ever."""
-        me = _here.thread
         while (flight := self.get(key)) is not None and flight.is_in_the_air():
-            outer = _waits.get(me, ())
-            try:
-                _waits[me] = (*outer, flight)
-                if _leads_to(flight, me):
+            with Wait(flight) as may_end:
+                if not may_end:
                     return
                 condition.wait()
-            finally:
-                if outer:
-                    _waits[me] = outer
-                else:
-                    _waits.pop(me, None)
 
     def begin(self, key: Hashable, flight: Flight) -> None:
         """Let others wait for `flight`, unless they already wait for another one of the same key."""
@@ -120,7 +135,7 @@ class Flights(dict["Hashable", Flight]):
             condition.notify_all()
 
 
-def _leads_to(flight: Flight, me: _Thread) -> bool:
+def _leads_to(flight: Flight, me: int) -> bool:
     """Return whether `flight` can end only after this thread, `me`, has done something."""
     ahead = [flight]
     seen = set()
@@ -128,7 +143,7 @@ def _leads_to(flight: Flight, me: _Thread) -> bool:
         flight = ahead.pop()
         leader = flight.leader
         if leader not in seen and flight.is_in_the_air():
-            if leader is me:
+            if leader == me:
                 return True
             seen.add(leader)
             ahead += _waits.get(leader, ())
@@ -147,10 +162,8 @@ def new_condition(lock: threading.RLock) -> threading.Condition:
 
 
 def _after_fork_in_child() -> None:
-    global _forks, _waits
-    _forks += 1
-    _waits = {}
-    _here.thread.forks = _forks
+    _survivors.append(get_ident())
+    _waits.clear()
     for condition in _conditions:
         if condition.acquire(blocking=False):  # free, or held by this very thread: as it was
             condition.release()

@@ -14,8 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 from overdrive._cached import CountedFunction
-from overdrive._calls import answering
-from overdrive._core import FIFOCache, LFUCache, LRUCache, RRCache, TTLCache
+from overdrive._core import Cache, FIFOCache, LFUCache, LRUCache, RRCache, TTLCache
 from overdrive._pending import new_condition
 from overdrive.keys import hashkey, typedkey
 
@@ -49,6 +48,8 @@ class _MemoizedFunction(CountedFunction[_P, _R]):
 
     __slots__ = ("_maxsize", "_typed")
 
+    _locks_itself = True
+
     def __init__(
         self, func: Callable[_P, _R], cache: MutableMapping[Any, Any], maxsize: float | None, typed: bool
     ) -> None:
@@ -61,14 +62,14 @@ class _MemoizedFunction(CountedFunction[_P, _R]):
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, obj: None, objtype: type | None = None) -> Self: ...
+        def __get__(self, obj: None, objtype: type | None = None, /) -> Self: ...
         @overload
         def __get__(
-            self: Callable[Concatenate[_S, _Q], _R], obj: _S, objtype: type | None = None
+            self: Callable[Concatenate[_S, _Q], _R], obj: _S, objtype: type | None = None, /
         ) -> _MemoizedFunction[_Q, _R]: ...
         @overload
-        def __get__(self, obj: object, objtype: type | None = None) -> Self: ...
-        def __get__(self, obj: object, objtype: type | None = None) -> object: ...
+        def __get__(self, obj: object, objtype: type | None = None, /) -> Self: ...
+        def __get__(self, obj: object, objtype: type | None = None, /) -> object: ...
 
     def cache_info(self) -> CacheInfo:
         """Return the hits and misses so far, `maxsize` as it was given, and the size of the cache."""
@@ -83,14 +84,13 @@ def _memoize(
     maxsize: float | Callable[_P, _R] | None,
     typed: bool,
     new_cache: Callable[[float], MutableMapping[Any, Any]],
-    new_unbounded: Callable[[], MutableMapping[Any, Any]] = dict,
+    new_unbounded: Callable[[], MutableMapping[Any, Any]] = lambda: Cache(inf),
 ) -> _MemoizedFunction[_P, _R] | Callable[[Callable[_P, _R]], _MemoizedFunction[_P, _R]]:
     """Return a decorator; or the decorated function, if `maxsize` is that because the decorator is bare."""
     limit = _MAXSIZE if callable(maxsize) else maxsize
 
     def decorate(func: Callable[_P, _R]) -> _MemoizedFunction[_P, _R]:
-        wrapper: type[_MemoizedFunction[_P, _R]] = answering(_MemoizedFunction, lock=True, condition=True)
-        return wrapper(func, new_unbounded() if limit is None else new_cache(limit), limit, typed)
+        return _MemoizedFunction(func, new_unbounded() if limit is None else new_cache(limit), limit, typed)
 
     return decorate(maxsize) if callable(maxsize) else decorate
 

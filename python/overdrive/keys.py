@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from overdrive._core import Keywords
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
 __all__ = ("hashkey", "methodkey", "typedkey", "typedmethodkey")
-
-
-class _Keywords:
-    """Stands between the positional and the keyword arguments of a key.
-
-    The class itself is the marker, because pickle stores a class by name: a key that was loaded, in this
-    process or in another, still equals the key of the same call.
-    """
 
 
 def hashkey(*args: Hashable, **kwargs: Hashable) -> tuple[Hashable, ...]:
@@ -37,7 +31,7 @@ def hashkey(*args: Hashable, **kwargs: Hashable) -> tuple[Hashable, ...]:
         >>> hashkey(1, b=2, a=3) == hashkey(1, a=3, b=2)
         True
     """
-    return (*args, _Keywords, *sorted(kwargs.items())) if kwargs else args
+    return (*args, Keywords, *sorted(kwargs.items())) if kwargs else args
 
 
 def methodkey(_self: object, /, *args: Hashable, **kwargs: Hashable) -> tuple[Hashable, ...]:
@@ -52,7 +46,7 @@ def methodkey(_self: object, /, *args: Hashable, **kwargs: Hashable) -> tuple[Ha
         >>> methodkey("any instance", 1, 2)
         (1, 2)
     """
-    return (*args, _Keywords, *sorted(kwargs.items())) if kwargs else args
+    return (*args, Keywords, *sorted(kwargs.items())) if kwargs else args
 
 
 def typedkey(*args: Hashable, **kwargs: Hashable) -> tuple[Hashable, ...]:
@@ -86,4 +80,4 @@ def typedmethodkey(_self: object, /, *args: Hashable, **kwargs: Hashable) -> tup
 
 def _typed_keywords(args: tuple[Hashable, ...], kwargs: dict[str, Hashable]) -> tuple[Hashable, ...]:
     items = sorted(kwargs.items())
-    return (*args, _Keywords, *items, *[type(value) for _, value in items], *map(type, args))
+    return (*args, Keywords, *items, *[type(value) for _, value in items], *map(type, args))

@@ -1,8 +1,12 @@
+"""What type checkers make of the decorators: the files in `typing`, with and without their marks of errors."""
+
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,39 +17,57 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "typing"
 MARK = re.compile(r"  # type: ignore\[([^\]]+)\]$")
 FOUND = re.compile(r"^(.+?):(\d+): error: .*\[([a-z-]+)\]$")
+RIGHT = sorted(example.name for example in HERE.glob("*_pass.py"))
+WRONG = sorted(example.name for example in HERE.glob("*_fail.py"))
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[tuple[int, str]]]:
-    """Errors that mypy finds in the examples, by file, as line and code; the marks are taken off before."""
+def unmarked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the examples, with the marks taken off."""
     folder = tmp_path_factory.mktemp("typing")
-    for example in HERE.glob("api_*.py"):
-        lines = example.read_text().splitlines()
-        (folder / example.name).write_text("".join(MARK.sub("", line) + "\n" for line in lines))
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--strict",
-        "--no-error-summary",
-        f"--cache-dir={folder / 'cache'}",
-    ]
-    done = subprocess.run(
-        [*command, "--config-file=pyproject.toml", *map(str, sorted(folder.glob("*.py")))],
-        cwd=ROOT,
-        timeout=100,
-        capture_output=True,
-        text=True,
-        check=False,
+    for example in RIGHT + WRONG:
+        lines = (HERE / example).read_text().splitlines()
+        (folder / example).write_text("".join(MARK.sub("", line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_mypy(unmarked: Path) -> dict[str, set[tuple[int, str]]]:
+    """Errors that mypy finds in the examples, by file, as line and code."""
+    cache = unmarked / "cache"
+    done = run(
+        "mypy", "--strict", "--no-error-summary", f"--cache-dir={cache}", "--config-file=pyproject.toml", unmarked
     )
-    errors: dict[str, set[tuple[int, str]]] = {"api_pass.py": set(), "api_fail.py": set()}
+    errors: dict[str, set[tuple[int, str]]] = {example: set() for example in RIGHT + WRONG}
     for line in done.stdout.splitlines():
         if found := FOUND.match(line):
             errors[Path(found[1]).name].add((int(found[2]), found[3]))
         else:
             assert ": note: " in line, done.stdout + done.stderr
-    assert done.returncode in (0, 1), done.stderr
     return errors
+
+
+@pytest.fixture(scope="module")
+def by_pyright(unmarked: Path) -> dict[str, set[int]]:
+    """Lines in which pyright finds errors, by file. Their codes are its own, so the marks do not have them."""
+    if find_spec("basedpyright") is None:
+        pytest.skip("needs basedpyright, which comes with its own Node.js")
+    (unmarked / "pyrightconfig.json").write_text(
+        json.dumps({"include": ["*.py"], "typeCheckingMode": "standard", "pythonVersion": "3.11"})
+    )
+    done = run("basedpyright", "--outputjson", "--pythonpath", sys.executable, "--project", unmarked)
+    errors: dict[str, set[int]] = {example: set() for example in RIGHT + WRONG}
+    for found in json.loads(done.stdout)["generalDiagnostics"]:
+        if found["severity"] == "error":
+            errors[Path(found["file"]).name].add(found["range"]["start"]["line"] + 1)
+    return errors
+
+
+def run(checker: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", checker, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, timeout=100, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done
 
 
 def marked(example: str) -> set[tuple[int, str]]:
@@ -54,16 +76,29 @@ def marked(example: str) -> set[tuple[int, str]]:
     return {(number, code) for number, mark in found.items() if mark for code in mark[1].split(", ")}
 
 
-def test_right_uses_are_accepted(reported: dict[str, set[tuple[int, str]]]) -> None:
-    assert reported["api_pass.py"] == set()
+@pytest.mark.parametrize("example", RIGHT)
+def test_right_uses_are_accepted(example: str, by_mypy: dict[str, set[tuple[int, str]]]) -> None:
+    assert by_mypy[example] == set()
 
 
-def test_wrong_uses_are_refused_with_the_errors_marked(reported: dict[str, set[tuple[int, str]]]) -> None:
-    assert reported["api_fail.py"] == marked("api_fail.py")
-    assert len(reported["api_fail.py"]) > 30
+@pytest.mark.parametrize("example", WRONG)
+def test_wrong_uses_are_refused_with_the_errors_marked(example: str, by_mypy: dict[str, set[tuple[int, str]]]) -> None:
+    assert by_mypy[example] == marked(example)
+    assert len(by_mypy[example]) > 30
 
 
-def test_right_uses_work() -> None:
-    source = (HERE / "api_pass.py").read_text()
+@pytest.mark.parametrize("example", RIGHT)
+def test_right_uses_are_accepted_by_pyright(example: str, by_pyright: dict[str, set[int]]) -> None:
+    assert by_pyright[example] == set()
 
-    exec(compile(source, "api_pass.py", "exec"), {"__name__": "api_pass"})
+
+@pytest.mark.parametrize("example", WRONG)
+def test_wrong_uses_are_refused_by_pyright(example: str, by_pyright: dict[str, set[int]]) -> None:
+    assert by_pyright[example] == {line for line, _ in marked(example)}
+
+
+@pytest.mark.parametrize("example", RIGHT)
+def test_right_uses_work(example: str) -> None:
+    source = (HERE / example).read_text()
+
+    exec(compile(source, example, "exec"), {"__name__": example.removesuffix(".py")})

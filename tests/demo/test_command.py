@@ -26,6 +26,7 @@ NAMES = [
     "cachetools.cached, no Lock",
     "cachetools.LRUCache + Lock",
     "overdrive.cached",
+    "overdrive.memoize",
     "overdrive.LRUCache",
 ]
 INTERRUPTIBLE = (  # a shell starts background jobs with SIGINT ignored
@@ -56,9 +57,11 @@ def test_demo_prints_a_row_per_contender_and_leaves_nothing_behind(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.split("\n") if line.startswith(tuple(f"{name}  " for name in NAMES))]
     assert [row.split("  ")[0] for row in rows] == NAMES
-    assert "All 6 contenders returned the same bytes for each of the 400 requests" in done.stdout
-    assert "Against cachetools.cached + Lock, overdrive.cached is" in done.stdout
-    assert "Replaying 400 requests, 6 contenders in turns ...\n" in done.stderr
+    assert "All 7 contenders returned the same bytes for each of the 400 requests" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "Against cachetools.cached + Lock, overdrive.cached is" in said
+    assert "Against cachetools.cached + Lock, overdrive.memoize is" in said
+    assert "Replaying 400 requests, 7 contenders in turns ...\n" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -176,7 +179,7 @@ def test_demo_without_cachetools_says_so_and_goes_on(
 
     text = capsys.readouterr().out
     assert "cachetools is not installed" in text
-    assert "All 3 contenders returned the same bytes" in text
+    assert "All 4 contenders returned the same bytes" in text
     assert "cachetools.cached" not in text
     assert "overdrive.LRUCache" in text
 

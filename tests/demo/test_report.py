@@ -120,12 +120,28 @@ def test_sentences_say_where_theirs_wins() -> None:
 @pytest.mark.parametrize("name", ["cachetools.cached, no Lock", "cachetools.LRUCache + Lock"])
 def test_sentences_say_where_another_use_of_theirs_wins(name: str) -> None:
     other = replace(THEIRS, contender=name, p99_us=1000)
-    ours = replace(OURS, contender="overdrive.LRUCache")
+    ours = [replace(OURS, contender=own) for own in ("overdrive.memoize", "overdrive.LRUCache")]
 
-    said = " ".join(sentences(replace(RUN, rows=[*RUN.rows, other, ours])))
+    said = " ".join(sentences(replace(RUN, rows=[*RUN.rows, other, *ours])))
 
     assert f"{name} is ahead of overdrive." in said
     assert "in p99 (1.50 times)" in said
+
+
+def test_sentences_compare_memoize_with_theirs() -> None:
+    memoized = replace(OURS, contender="overdrive.memoize", p50_us=0.25, cache_ns_per_request=100)
+
+    said = " ".join(sentences(replace(RUN, rows=[*RUN.rows, memoized])))
+
+    assert "overdrive.memoize is better in requests/s (1.10 times), p50 (4.0 times)" in said
+    assert "time in the cache (10.0 times)" in said
+
+
+def test_note_on_memoize_is_there_if_it_took_part() -> None:
+    memoized = replace(OURS, contender="overdrive.memoize")
+
+    assert "memoize: threads" in report.closing(replace(RUN, rows=[*RUN.rows, memoized]))
+    assert "memoize: threads" not in report.closing(RUN)
 
 
 def test_sentences_without_theirs_compare_with_no_cache_only() -> None:

@@ -62,6 +62,7 @@ def contenders() -> list[Contender]:
     return [
         *found,
         Contender("overdrive.cached", "overdrive", partial(_decorated, overdrive)),
+        Contender("overdrive.memoize", "overdrive", _memoized),
         Contender("overdrive.LRUCache", "overdrive", partial(_mapping, overdrive)),
     ]
 
@@ -82,6 +83,11 @@ def _decorated(package: ModuleType, load: Serve, maxsize: int) -> Handler:
 
 def _decorated_locked(package: ModuleType, load: Serve, maxsize: int) -> Handler:
     serve = package.cached(package.LRUCache(maxsize), lock=Lock())(load)
+    return Handler(serve, partial(_call_each, serve))
+
+
+def _memoized(load: Serve, maxsize: int) -> Handler:
+    serve = overdrive.memoize(maxsize)(load)
     return Handler(serve, partial(_call_each, serve))
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from overdrive.demo.results import Place, Row, Run
-from overdrive.demo.summary import sentences
+from overdrive.demo.summary import MEMOIZE, sentences
 from overdrive.demo.trace import Trace
 
 __all__ = ("closing", "opening", "table")
@@ -91,6 +91,8 @@ def _notes(run: Run) -> str:
         )
     if run.place.cachetools is not None:
         notes.append("no Lock: for use by one thread only. overdrive is thread-safe without one.")
+    if run.row(MEMOIZE) is not None:
+        notes.append("memoize: threads that miss the same page at the same time would wait for one of them to load it.")
     if run.requests < STEADY:
         notes.append(f"Fewer than {STEADY:,} requests: times are rough, and noise can be more than what differs.")
     return "\n".join(textwrap.fill(note, WIDTH) for note in notes)

@@ -8,14 +8,16 @@ from typing import NamedTuple
 from overdrive.demo.contenders import BASELINE
 from overdrive.demo.results import Row, Run
 
-__all__ = ("sentences",)
+__all__ = ("MEMOIZE", "sentences")
 
 OURS = "overdrive.cached"
+MEMOIZE = "overdrive.memoize"
 THEIRS = "cachetools.cached + Lock"
 # Ours, theirs: the same use of both packages. The first pair is the one that is told in full.
 PAIRS = (
     (OURS, THEIRS),
     (OURS, "cachetools.cached, no Lock"),
+    (MEMOIZE, "cachetools.cached, no Lock"),
     ("overdrive.LRUCache", "cachetools.LRUCache + Lock"),
 )
 # Closer than this is called level: two runs of the same code differ by as much on a busy machine.
@@ -30,13 +32,16 @@ class Comparison(NamedTuple):
 
 
 def sentences(run: Run) -> list[str]:
-    """Two to four sentences about the run."""
-    baseline, ours, theirs = run.row(BASELINE), run.row(OURS), run.row(THEIRS)
+    """One to five sentences about the run."""
+    baseline, ours, theirs, memoized = map(run.row, (BASELINE, OURS, THEIRS, MEMOIZE))
     if baseline is None or ours is None:
         return []
     said = [_against_no_cache(run, ours, baseline)]
     if theirs is not None:
-        said += [_share_of_cache(ours, theirs), _against_theirs(ours, theirs), _where_theirs_leads(run)]
+        said += [_share_of_cache(ours, theirs), _against_theirs(ours, theirs)]
+        if memoized is not None:
+            said.append(_against_theirs(memoized, theirs))
+        said.append(_where_theirs_leads(run))
     return [sentence for sentence in said if sentence]
 
 
@@ -85,7 +90,7 @@ def _against_theirs(ours: Row, theirs: Row) -> str:
         parts.append(f"level (within {LEVEL - 1:.0%}) in {', '.join(level)}")
     behind = [Comparison(c.figure, 1 / c.lead) for c in compared if c.lead <= 1 / LEVEL]
     parts.append(f"worse in {_listed(behind)}")
-    return f"Against {THEIRS}, {OURS} is {', '.join(parts[:-1])} and {parts[-1]}."
+    return f"Against {theirs.contender}, {ours.contender} is {', '.join(parts[:-1])} and {parts[-1]}."
 
 
 def _where_theirs_leads(run: Run) -> str:

@@ -18,7 +18,7 @@ pub struct Index {
 ///
 /// Small ints hash to themselves and tuples of them to similar values; the table takes the bucket
 /// from the low bits and a tag from the high ones, so both must depend on all of the input.
-#[inline]
+#[inline(always)]
 fn spread(hash: u64) -> u64 {
     const ODD: u128 = 0x9E37_79B9_7F4A_7C15;
     let product = u128::from(hash ^ 0x2545_F491_4F6C_DD1D) * ODD;
@@ -47,7 +47,7 @@ impl Index {
 
     /// The first slot stored under `hash` (or one whose spread hash looks the same) for which
     /// `same` holds. `same` must compare the full hash itself.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, hash: u64, mut same: impl FnMut(Slot) -> bool) -> Option<Slot> {
         self.table.find(spread(hash), |&slot| same(slot)).copied()
     }
@@ -81,6 +81,13 @@ impl Index {
         if let Ok(entry) = found {
             entry.remove();
         }
+    }
+
+    /// Stores a slot under another hash; [`reserve`](Self::reserve) came before.
+    #[inline(always)]
+    pub fn move_slot(&mut self, slot: Slot, from: u64, to: u64, hash_of: impl Fn(Slot) -> u64) {
+        self.remove(from, slot);
+        self.insert(to, slot, hash_of);
     }
 
     /// All slots, in no order.

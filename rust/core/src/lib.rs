@@ -9,6 +9,7 @@
 //! The rooms:
 //!
 //! - [`index`]: hash -> slot.
+//! - [`hints`]: address -> slot, for most of the objects that are looked up again.
 //! - [`ring`]: slots in an order, O(1) to move; the only linked structure.
 //! - [`policy`]: which slot leaves next, one algorithm per file.
 //! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
@@ -23,6 +24,7 @@
 
 pub mod budget;
 pub mod heap;
+pub mod hints;
 pub mod index;
 pub mod policy;
 pub mod ring;

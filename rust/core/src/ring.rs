@@ -83,15 +83,23 @@ impl<const LEAD: u32> Ring<LEAD> {
     }
 
     /// Moves a slot that is in the ring to the back.
-    #[inline]
+    #[inline(always)]
     pub fn move_to_back(&mut self, slot: Slot) {
         debug_assert!(self.contains(slot));
         let node = slot + LEAD + 1;
+        let links = self.links.as_mut_slice(); // known not to move meanwhile
+        let Link { prev, next } = links[node as usize];
         // The most recent item is the one most often read again: leave its links alone.
-        if self.links[node as usize].next != Self::SENTINEL {
-            self.unlink(node);
-            self.link_back(node);
+        if next == Self::SENTINEL {
+            return;
         }
+        links[prev as usize].next = next;
+        links[next as usize].prev = prev;
+        let last = links[Self::SENTINEL as usize].prev;
+        links[node as usize].prev = last;
+        links[node as usize].next = Self::SENTINEL;
+        links[last as usize].next = node;
+        links[Self::SENTINEL as usize].prev = node;
     }
 
     /// The oldest slot.

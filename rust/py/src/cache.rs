@@ -277,12 +277,25 @@ impl Cache {
         deadline: Option<Deadline>,
         if_present: IfPresent,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let (py, this) = (slf.py(), slf.get());
+        let this = slf.get();
+        let py = slf.py();
         // Before the key is hashed, as in cachetools: an item that can never fit is refused first.
         if let Some(refusal) = this.store.with(py, |store| store.refuses(size)) {
             return Err(refused(&refusal));
         }
-        let hash = hash(key)?;
+        Self::put_hashed(slf, (key, hash(key)?), value, size, deadline, if_present)
+    }
+
+    /// As [`put`](Self::put), with the hash of the key.
+    pub fn put_hashed<'py>(
+        slf: &Bound<'py, Self>,
+        (key, hash): (&Bound<'py, PyAny>, u64),
+        value: &Bound<'py, PyAny>,
+        size: Size,
+        deadline: Option<Deadline>,
+        if_present: IfPresent,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let (py, this) = (slf.py(), slf.get());
         let item = Item {
             hash,
             key: Obj::of(key),

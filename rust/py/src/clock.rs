@@ -20,6 +20,13 @@ pub fn is_before(deadline: f64) -> bool {
     coarse + LAG < deadline || (coarse < deadline && monotonic() < deadline)
 }
 
+/// Seconds as [`monotonic`] gives them, late by up to a timer tick.
+#[cfg(target_os = "linux")]
+#[inline]
+pub fn coarse() -> f64 {
+    read(libc::CLOCK_MONOTONIC_COARSE)
+}
+
 #[cfg(target_os = "linux")]
 #[inline]
 fn read(clock: libc::clockid_t) -> f64 {
@@ -42,6 +49,12 @@ fn read(clock: libc::clockid_t) -> f64 {
 /// Elsewhere no timer is native (see `Timer::is_native`) and these are never called.
 #[cfg(not(target_os = "linux"))]
 pub fn monotonic() -> f64 {
+    unreachable!("only Linux reads the clock natively")
+}
+
+/// As [`monotonic`].
+#[cfg(not(target_os = "linux"))]
+pub fn coarse() -> f64 {
     unreachable!("only Linux reads the clock natively")
 }
 

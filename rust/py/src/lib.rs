@@ -7,6 +7,7 @@
 //! - `store`, `expiry`: what is inside the lock.
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `memo`: functions whose results are kept.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
 //! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
@@ -29,6 +30,7 @@ mod iter;
 mod key;
 mod lock;
 mod mapping;
+mod memo;
 mod number;
 mod obj;
 mod state;
@@ -53,6 +55,8 @@ mod _core {
     #[pymodule_export]
     use crate::iter::CacheIterator;
     #[pymodule_export]
+    use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
+    #[pymodule_export]
     use crate::timer::Timer;
 
     #[pymodule_init]
@@ -66,6 +70,7 @@ mod _core {
             .call_method1("register", (py.get_type::<RandomKeys>(),))?;
         crate::classes::shorten_names(py);
         crate::collector::install(py)?;
+        crate::memo::install(py)?;
         crate::fast::install(py)
     }
 }

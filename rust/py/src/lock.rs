@@ -13,6 +13,7 @@
 //! Lock order: an iterator's, then its cache's. No other region enters another one.
 
 use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
 
 use pyo3::Python;
 
@@ -36,12 +37,20 @@ impl<T> Guarded<T> {
     }
 
     /// Runs `region` with exclusive access. See the module's law for what `region` may do.
-    #[inline]
+    #[inline(always)]
     pub fn with<R>(&self, py: Python<'_>, region: impl FnOnce(&mut T) -> R) -> R {
+        region(&mut self.enter(py))
+    }
+
+    /// Enters a region that lasts until the result is dropped: [`with`](Self::with) for code that has
+    /// to be inlined whole.
+    #[inline(always)]
+    pub fn enter(&self, py: Python<'_>) -> Region<'_, T> {
         self.flag.acquire(py);
-        let _release = flag::Release(&self.flag);
-        // SAFETY: the flag makes the access exclusive until `_release` is dropped.
-        region(unsafe { &mut *self.value.get() })
+        Region {
+            _release: flag::Release(&self.flag),
+            value: self.value.get(),
+        }
     }
 
     /// The value as a garbage collection sees it.
@@ -57,6 +66,30 @@ impl<T> Guarded<T> {
     /// The value, when nobody else can have it.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
+    }
+}
+
+/// Exclusive access to a guarded value.
+pub struct Region<'a, T> {
+    _release: flag::Release<'a>,
+    value: *mut T,
+}
+
+impl<T> Deref for Region<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the flag makes the access exclusive until `_release` is dropped.
+        unsafe { &*self.value }
+    }
+}
+
+impl<T> DerefMut for Region<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { &mut *self.value }
     }
 }
 

@@ -5,6 +5,7 @@
 //! anything has changed.
 
 use overdrive_core::budget::Budget;
+use overdrive_core::hints::Hints;
 use overdrive_core::index::Index;
 use overdrive_core::policy::{Fifo, Lfu, Lru, Policy, Random};
 use overdrive_core::ring::Ring;
@@ -40,6 +41,7 @@ pub enum Eviction {
 /// The contents of a cache.
 pub struct Store {
     index: Index,
+    hints: Hints,
     entries: Vec<Entry>,
     empty: u64,
     /// Slots in insertion order, as a `dict` iterates.
@@ -50,6 +52,14 @@ pub struct Store {
     pub budget: Budget,
     pub expiry: Expiry,
     pub config: Config,
+    pub tally: Tally,
+}
+
+/// How many items left by themselves, since the cache was made.
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    pub evicted: u64,
+    pub expired: u64,
 }
 
 /// Where a key is.
@@ -135,6 +145,7 @@ impl Store {
     pub fn new(policy: Eviction, budget: Budget, expiry: Expiry, config: Config) -> Self {
         Self {
             index: Index::new(),
+            hints: Hints::new(),
             entries: Vec::new(),
             empty: NO_SLOT,
             order: Ring::new(),
@@ -143,6 +154,7 @@ impl Store {
             budget,
             expiry,
             config,
+            tally: Tally::default(),
         }
     }
 
@@ -187,6 +199,76 @@ impl Store {
         let found = self.find_by(hash, key, |_| {
             ask = true;
             false
+        });
+        match found {
+            Some(slot) => Quick::Slot(slot),
+            None if ask => Quick::Ask,
+            None => Quick::Absent,
+        }
+    }
+
+    /// The slot that holds a key for which `is_key` holds, and its value, if there is a hint that leads
+    /// there from `address`.
+    #[inline(always)]
+    pub fn find_hinted(&self, address: usize, is_key: impl Fn(Obj) -> bool) -> Option<(Slot, Obj)> {
+        self.hints.find(address, |slot| {
+            let entry = self.entries.get(slot as usize)?;
+            if is_key(entry.key?) {
+                entry.value
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Leaves a hint for [`find_hinted`](Self::find_hinted).
+    #[inline(always)]
+    pub fn hint(&mut self, address: usize, slot: Slot) {
+        self.hints.note(address, slot);
+    }
+
+    /// Looks up a key that is told by its hash and the object that it is.
+    #[inline(always)]
+    pub fn find_object(&self, hash: u64, is_key: impl Fn(u64, Obj) -> bool) -> Option<Slot> {
+        self.index.find(hash, |slot| {
+            let entry = &self.entries[slot as usize];
+            entry.key.is_some_and(|key| is_key(entry.hash, key))
+        })
+    }
+
+    /// As [`touch`](Self::touch), with little code where it is inlined.
+    #[inline(always)]
+    pub fn touch_quickly(&mut self, slot: Slot) {
+        // Not `match`, which would become a jump through a table.
+        if let Eviction::Lru(policy) = &mut self.policy {
+            policy.on_hit(slot);
+        } else {
+            self.touch_out_of_line(slot);
+        }
+    }
+
+    #[inline(never)]
+    fn touch_out_of_line(&mut self, slot: Slot) {
+        self.touch(slot);
+    }
+
+    /// Looks up a key by its hash and a comparison.
+    #[inline(always)]
+    pub fn find_where(&self, hash: u64, mut same: impl FnMut(Obj) -> Same) -> Quick {
+        let mut ask = false;
+        let found = self.index.find(hash, |slot| {
+            let entry = &self.entries[slot as usize];
+            let Some(stored) = entry.key.filter(|_| entry.hash == hash) else {
+                return false;
+            };
+            match same(stored) {
+                Same::Yes => true,
+                Same::No => false,
+                Same::Ask => {
+                    ask = true;
+                    false
+                }
+            }
         });
         match found {
             Some(slot) => Quick::Slot(slot),
@@ -301,13 +383,17 @@ impl Store {
         };
         let mut at = at;
         let slot = if let Some(victim) = recycled {
-            self.recycle(victim, item, gone)
+            let (key, value) = self.recycle(victim, item.hash, item.key, item.value);
+            gone.push(key);
+            gone.push(value);
+            victim
         } else {
             while self.budget.is_over(self.len(), item.size, at) {
                 let Some(victim) = self.victim().filter(|_| may_evict) else {
                     return Put::Full;
                 };
                 self.remove(victim, gone);
+                self.tally.evicted += 1;
                 at = at.filter(|&slot| slot != victim);
             }
             match at {
@@ -330,6 +416,26 @@ impl Store {
         simple
     }
 
+    /// Stores an item of size one, whose key is absent, in place of the one to evict, and hands out the
+    /// key and value of that with their references: what a full cache does most of the time. `None`
+    /// says nothing and changes nothing.
+    #[inline(always)]
+    pub fn exchange(&mut self, hash: u64, key: Obj, value: Obj) -> Option<(Obj, Obj)> {
+        let Budget::Units { capacity: 1.. } = self.budget else {
+            return None;
+        };
+        let full = self.budget.is_over(self.len(), Size::Int(1), None);
+        if !full || !matches!(self.expiry, Expiry::Never) {
+            return None;
+        }
+        let victim = match &self.policy {
+            Eviction::Lru(policy) => policy.victim(),
+            _ => self.victim(),
+        }?;
+        self.reserve(false).ok()?;
+        Some(self.recycle(victim, hash, key, value))
+    }
+
     /// Stores an item without a deadline, whatever the budget says; `None` if there is no memory.
     pub fn restore(&mut self, at: Option<Slot>, item: &Item, gone: &mut Gone) -> Option<Slot> {
         if let Some(slot) = at {
@@ -344,6 +450,22 @@ impl Store {
         let (key, value) = self.take(slot, gone);
         gone.push(key);
         gone.push(value);
+    }
+
+    /// Empties the slot of an item that has expired.
+    pub fn expire(&mut self, slot: Slot, gone: &mut Gone) {
+        self.tally.expired += 1;
+        self.remove(slot, gone);
+    }
+
+    /// The value in a slot, if there is such a slot and it is in use.
+    pub fn value_at(&self, slot: usize) -> Option<Obj> {
+        self.entries.get(slot)?.value
+    }
+
+    /// How many slots there are, used or not.
+    pub fn slots(&self) -> usize {
+        self.entries.len()
     }
 
     /// Empties a slot and hands out its key and value with their references; its deadline's
@@ -374,6 +496,7 @@ impl Store {
         };
         self.epoch += 1;
         self.index.clear();
+        self.hints.clear();
         self.order.clear();
         self.empty = NO_SLOT;
         with_policy!(&mut self.policy, (), policy => policy.clear());
@@ -396,6 +519,7 @@ impl Store {
     pub fn memory(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
             + self.index.memory()
+            + self.hints.memory()
             + self.order.memory()
             + self.budget.memory()
             + self.expiry.memory()
@@ -451,6 +575,7 @@ impl Store {
         with_policy!(&mut self.policy, Ok(()), policy => policy.reserve(slots))
             .map_err(|_| Put::NoMemory)?;
         self.entries.push(Entry::EMPTY);
+        self.hints.grow(slots);
         self.empty = slots as u64 - 1;
         Ok(())
     }
@@ -472,22 +597,34 @@ impl Store {
     }
 
     /// Evicts an item and stores another in its slot: what a full cache does all the time, in one
-    /// step. All items count one.
-    #[inline]
-    fn recycle(&mut self, slot: Slot, item: &Item, gone: &mut Gone) -> Slot {
-        let old = std::mem::replace(&mut self.entries[slot as usize], Entry::holding(item));
+    /// step. All items count one. Hands out the old key and value with their references.
+    #[inline(always)]
+    fn recycle(&mut self, slot: Slot, hash: u64, key: Obj, value: Obj) -> (Obj, Obj) {
+        self.tally.evicted += 1;
         self.epoch += 1;
-        self.index.remove(old.hash, slot);
+        // Field by field: an entry that is copied whole is read before its parts have been written
+        // back, which stalls the processor.
+        let entry = &mut self.entries[slot as usize];
+        let old_hash = std::mem::replace(&mut entry.hash, hash);
+        let old_key = entry.key.replace(key.incref());
+        let old_value = entry.value.replace(value.incref());
         let entries = &self.entries;
-        self.index
-            .insert(item.hash, slot, |slot| entries[slot as usize].hash);
+        let hash_of = |slot: Slot| entries[slot as usize].hash;
+        self.index.move_slot(slot, old_hash, hash, hash_of);
         self.order.move_to_back(slot);
+        match &mut self.policy {
+            Eviction::Lru(policy) => policy.on_recycle(slot),
+            _ => self.recycle_in_policy(slot),
+        }
+        (
+            old_key.expect("slot is in use"),
+            old_value.expect("slot is in use"),
+        )
+    }
+
+    #[inline(never)]
+    fn recycle_in_policy(&mut self, slot: Slot) {
         with_policy!(&mut self.policy, (), policy => policy.on_recycle(slot));
-        old.key
-            .into_iter()
-            .chain(old.value)
-            .for_each(|object| gone.push(object));
-        slot
     }
 
     /// Replaces the value of a slot; the first of equal keys stays.

@@ -32,6 +32,7 @@ pub fn expire<'py>(
         let due = this.store.with(py, |store| {
             let due = store.expiry.next_due(now, verdict, &memo, &mut gone);
             if let Due::Slot(slot) = due {
+                store.tally.expired += 1;
                 taken = Some(store.take(slot, &mut gone));
             }
             due

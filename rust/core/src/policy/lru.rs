@@ -27,7 +27,7 @@ impl Policy for Lru {
     fn on_insert(&mut self, slot: Slot) {
         self.used.push_back(slot);
     }
-    #[inline]
+    #[inline(always)]
     fn on_hit(&mut self, slot: Slot) {
         self.used.move_to_back(slot);
     }
@@ -39,11 +39,11 @@ impl Policy for Lru {
     fn on_remove(&mut self, slot: Slot) {
         self.used.remove(slot);
     }
-    #[inline]
+    #[inline(always)]
     fn on_recycle(&mut self, slot: Slot) {
         self.used.move_to_back(slot);
     }
-    #[inline]
+    #[inline(always)]
     fn victim(&self) -> Option<Slot> {
         self.used.front()
     }

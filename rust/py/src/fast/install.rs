@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::methods::{GETITEMS, ass_subscript, contains, get, iternext, pop, setdefault};
-use super::{Binary, Method, ORIGINALS, PLAIN, TIMED, constructors};
+use super::{Binary, Method, ORIGINALS, PLAIN, TIMED, constructors, small_int};
 use crate::cache::{Cache, Kind};
 use crate::classes::{self, TimedCache};
 use crate::iter::CacheIterator;
@@ -24,6 +24,7 @@ unsafe extern "C" {
 
 /// Puts the short ways in front of the methods of the classes.
 pub fn install(py: Python<'_>) -> PyResult<()> {
+    small_int::install(py)?;
     let base = py.get_type::<Cache>();
     let timed = py.get_type::<TimedCache>();
     let class = |kind| classes::class_of(py, kind);

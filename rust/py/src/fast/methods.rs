@@ -24,7 +24,7 @@ use crate::store::{Item, Put, Quick, Store};
 impl Store {
     /// Whether an item is live, where that takes no Python code.
     #[inline(always)]
-    fn judge_now(&self, py: Python<'_>, slot: overdrive_core::Slot) -> Option<bool> {
+    pub fn judge_now(&self, py: Python<'_>, slot: overdrive_core::Slot) -> Option<bool> {
         if matches!(self.expiry, Expiry::Never) {
             return Some(true);
         }
@@ -138,11 +138,13 @@ pub(super) unsafe fn set_now(
     if cache.hooks() != Hooks::NONE {
         return Short::Pass;
     }
-    let size = Size::Int(1);
     // SAFETY: by contract.
     let Some(hash) = (unsafe { hash_of(key) }) else {
         // That the item could not fit anyway is to be said first.
-        if cache.store.with(py, |store| store.refuses(size).is_some()) {
+        if cache
+            .store
+            .with(py, |store| store.refuses(Size::Int(1)).is_some())
+        {
             // SAFETY: attached.
             unsafe { ffi::PyErr_Clear() };
             return Short::Pass;
@@ -150,7 +152,25 @@ pub(super) unsafe fn set_now(
         return Short::Raised;
     };
     // SAFETY: by contract.
-    let (key, value) = unsafe { (obj(key), obj(value)) };
+    unsafe { set_hashed(py, cache, hash, obj(key), obj(value), keep) }
+}
+
+/// As [`set_now`], with the hash of the key.
+///
+/// # Safety
+/// The objects are alive.
+#[inline(always)]
+pub unsafe fn set_hashed(
+    py: Python<'_>,
+    cache: &Cache,
+    hash: u64,
+    key: Obj,
+    value: Obj,
+    keep: bool,
+) -> Short<Option<Obj>> {
+    if cache.hooks() != Hooks::NONE {
+        return Short::Pass;
+    }
     let mut gone = Gone::default();
     cache.store.with(py, |store| {
         let mut item = Item {
@@ -176,7 +196,7 @@ pub(super) unsafe fn set_now(
                         .next_due(Instant::At(now), None, &memo, &mut gone)
                     {
                         Due::Nothing => break,
-                        Due::Slot(slot) => store.remove(slot, &mut gone),
+                        Due::Slot(slot) => store.expire(slot, &mut gone),
                         Due::Dead => {}
                         Due::Judge(deadline) => {
                             deadline.give_up(&mut gone);

@@ -14,14 +14,17 @@
 //! - `methods`: the functions behind operators and methods.
 //! - `constructors`: the functions behind calls of the classes.
 //! - `update`: many items at once.
+//! - `small_int`: the hash of most ints, without a call.
 //! - `install`: puts them in front of PyO3's.
 
 mod constructors;
 mod install;
 mod methods;
+mod small_int;
 mod update;
 
 pub use install::{adopt, install};
+pub use methods::set_hashed;
 pub use update::update;
 
 use std::ffi::{c_int, c_void};
@@ -77,7 +80,7 @@ type Method = unsafe extern "C" fn(
 ) -> *mut PyObject;
 
 /// What a short way came to.
-enum Short<T> {
+pub enum Short<T> {
     Done(T),
     /// Python raised; the exception is set.
     Raised,
@@ -87,7 +90,7 @@ enum Short<T> {
 
 /// Runs a short way; a panic becomes an exception.
 #[inline(always)]
-fn guarded<T>(short: impl FnOnce(Python<'_>) -> Short<T>) -> Short<T> {
+pub fn guarded<T>(short: impl FnOnce(Python<'_>) -> Short<T>) -> Short<T> {
     // SAFETY: CPython calls from an attached thread.
     let py = unsafe { Python::assume_attached() };
     catch_unwind(AssertUnwindSafe(|| short(py))).unwrap_or_else(|_| {
@@ -107,7 +110,7 @@ fn guarded<T>(short: impl FnOnce(Python<'_>) -> Short<T>) -> Short<T> {
 /// # Safety
 /// `slf` is an instance of `Cache` or a subclass and outlives the result's use.
 #[inline(always)]
-unsafe fn cache_of<'a>(py: Python<'_>, slf: &'a *mut PyObject) -> &'a Cache {
+pub unsafe fn cache_of<'a>(py: Python<'_>, slf: &'a *mut PyObject) -> &'a Cache {
     // SAFETY: by contract.
     unsafe {
         let slf: &'a Py<Cache> = &*std::ptr::from_ref(slf).cast::<Py<Cache>>();
@@ -121,7 +124,7 @@ unsafe fn cache_of<'a>(py: Python<'_>, slf: &'a *mut PyObject) -> &'a Cache {
 /// # Safety
 /// `key` is alive.
 #[inline(always)]
-unsafe fn hash_of(key: *mut PyObject) -> Option<u64> {
+pub unsafe fn hash_of(key: *mut PyObject) -> Option<u64> {
     // SAFETY: by contract; an exact `str` has its hash in the place named, -1 if not yet known.
     unsafe {
         // Without the GIL another thread may be writing it.
@@ -131,6 +134,12 @@ unsafe fn hash_of(key: *mut PyObject) -> Option<u64> {
                 return Some(hash as u64);
             }
         }
+        let kind = ffi::Py_TYPE(key);
+        if kind == &raw mut ffi::PyLong_Type
+            && let Some(hash) = small_int::hash(key)
+        {
+            return Some(hash);
+        }
         let hash = ffi::PyObject_Hash(key);
         (hash != -1).then_some(hash as u64)
     }
@@ -139,7 +148,7 @@ unsafe fn hash_of(key: *mut PyObject) -> Option<u64> {
 /// # Safety
 /// `object` is not null.
 #[inline(always)]
-unsafe fn obj(object: *mut PyObject) -> Obj {
+pub unsafe fn obj(object: *mut PyObject) -> Obj {
     // SAFETY: by contract.
     Obj::from_non_null(unsafe { std::ptr::NonNull::new_unchecked(object) })
 }

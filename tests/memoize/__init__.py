@@ -1,0 +1,1 @@
+"""The decorator `memoize` and its parts."""

@@ -1,0 +1,1 @@
+"""The testing kit: `overdrive.testing` and the plugin for pytest."""
