@@ -39,10 +39,6 @@ BARS = (
 )
 
 
-# Operations of the decorators, which run Python code on every call.
-DECORATORS = frozenset({"cached", "cached-pair", "cached-keyword", "func"})
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How one bar came out; `passed` is None where the run did not measure it."""
@@ -65,7 +61,7 @@ def judge(rows: Sequence[Row], ours: str = OURS) -> Iterator[Verdict]:
         if ours in row.skipped:
             yield Verdict(_label(row), False, f"{ours} cannot do it: {row.skipped[ours]}")
         elif ours in row.samples:
-            yield _general(row, ours) if _is_native(row) else _not_slower(row, ours)
+            yield _general(row, ours) if row.native else _not_slower(row, ours)
         elif "cachetools" in row.samples:
             yield Verdict(_label(row), False, f"{ours} has no such operation")
 
@@ -91,12 +87,8 @@ def _not_slower(row: Row, ours: str) -> Verdict:
     return Verdict(_label(row), row.ratio(ours, "cachetools") <= 1.0, _figures(row, ours, "cachetools"))
 
 
-def _is_native(row: Row) -> bool:
-    return row.native and row.operation not in DECORATORS
-
-
 def _label(row: Row) -> str:
-    rule = "3x cachetools or 2x dict" if _is_native(row) else "as fast as cachetools"
+    rule = "3x cachetools or 2x dict" if row.native else "as fast as cachetools"
     return f"{row.policy} {row.operation} ({rule})"
 
 

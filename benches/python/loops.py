@@ -6,15 +6,17 @@ is the code object: see `fresh`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, MutableMapping, Sequence
 from types import FunctionType
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar, cast
 
 from workload import Keys, Pair
 
 Cache: TypeAlias = MutableMapping[Hashable, object]
 Function: TypeAlias = Callable[..., object]
 Loop: TypeAlias = Callable[..., None]
+
+_F = TypeVar("_F", bound=Function)
 
 
 class MethodCache(Protocol):
@@ -27,7 +29,14 @@ class MethodCache(Protocol):
         """Store a value."""
 
 
-def fresh(loop: Loop) -> Loop:
+class Service(Protocol):
+    """An object with a method that caches."""
+
+    def find(self, key: Hashable, /) -> object:
+        """Return the value of a key."""
+
+
+def fresh(loop: _F) -> _F:
     """Copy a loop together with its code object.
 
     CPython specialises bytecode in place. In a shared code object the types of one contender would
@@ -35,7 +44,7 @@ def fresh(loop: Loop) -> Loop:
     """
     if not isinstance(loop, FunctionType):
         raise TypeError(f"not a Python function: {loop!r}")
-    return FunctionType(loop.__code__.replace(), loop.__globals__, loop.__name__)
+    return cast("_F", FunctionType(loop.__code__.replace(), loop.__globals__, loop.__name__))
 
 
 def nothing(_: object, keys: Keys) -> None:
@@ -160,6 +169,31 @@ def call_pair(function: Function, keys: Keys) -> None:
 def call_keyword(function: Function, keys: Keys) -> None:
     for key in keys:
         function(key, option=key)
+
+
+def call_bare(function: Function, keys: Keys) -> None:
+    for _ in keys:
+        function()
+
+
+def call_keywords(function: Function, keys: Keys) -> None:
+    for key in keys:
+        function(key=key, option=key)
+
+
+def call_method(service: Service, keys: Keys) -> None:
+    for key in keys:
+        service.find(key)
+
+
+async def await_call(function: Callable[..., Awaitable[object]], keys: Keys) -> None:
+    for key in keys:
+        await function(key)
+
+
+async def await_bare(function: Callable[[], Awaitable[object]], keys: Keys) -> None:
+    for _ in keys:
+        await function()
 
 
 def set_method(cache: MethodCache, keys: Keys) -> None:

@@ -61,6 +61,11 @@ def build_flavour() -> str:
     return "plain, not optimised"
 
 
+def is_optimised() -> bool:
+    """Whether the interpreter is a build with PGO, as most users have it; python.org's for Windows are."""
+    return not build_flavour().startswith("plain")
+
+
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

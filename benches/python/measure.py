@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import gc
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter_ns
 
 import loops
@@ -80,15 +81,21 @@ def measure(operation: Operation, policy: str, contenders: Sequence[Contender], 
     """Measure one operation of one class for all contenders; None if fewer than two have it."""
     plan = plan.sized_for(operation)
     row = Row(policy, operation.name, operation.native, operation.entries * plan.passes)
+    makers = {contender.name: partial(operation.prepare, contender, policy) for contender in contenders}
+    return row if fill(row, makers, plan) or row.skipped else None
+
+
+def fill(row: Row, makers: Mapping[str, Callable[[], Cell | None]], plan: Plan) -> bool:
+    """Take all the turns of a row, with cells that are made anew for each build; false if fewer than two exist."""
     for build in range(plan.builds):
         gc.collect()
-        cells = _prepare(operation, policy, contenders, row)
+        cells = _prepare(makers, row)
         if len(cells) < 2:
-            return row if row.skipped else None
+            return False
         first, last = (plan.rounds * edge // plan.builds for edge in (build, build + 1))
         with _collector_off():
             _take_turns(cells, range(first, last), plan.passes, row)
-    return row
+    return True
 
 
 def loop_overhead(plan: Plan) -> float:
@@ -99,20 +106,20 @@ def loop_overhead(plan: Plan) -> float:
         return min(_turn(cell, plan.passes) for _ in range(plan.rounds)) / (SMALL * plan.passes)
 
 
-def _prepare(operation: Operation, policy: str, contenders: Sequence[Contender], row: Row) -> dict[str, Cell]:
+def _prepare(makers: Mapping[str, Callable[[], Cell | None]], row: Row) -> dict[str, Cell]:
     cells = {}
-    for contender in contenders:
-        if contender.name in row.skipped:
+    for name, make in makers.items():
+        if name in row.skipped:
             continue
         try:
-            cell = operation.prepare(contender, policy)
+            cell = make()
             if cell is not None:
                 for _ in range(workload.ORDERS):
                     cell.loop(*next(cell.feed))
-                cells[contender.name] = cell
+                cells[name] = cell
         except UNSUPPORTED as error:
-            row.skipped[contender.name] = f"{type(error).__name__}: {error}"
-            row.samples.pop(contender.name, None)
+            row.skipped[name] = f"{type(error).__name__}: {error}"
+            row.samples.pop(name, None)
     return cells
 
 

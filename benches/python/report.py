@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from bars import Verdict
-from contenders import Contender
+from contenders import CLASSES
 from machine import Surroundings, headline
 from measure import Plan, Row
 
@@ -18,6 +18,18 @@ METHOD = (
 )
 
 
+def opening(place: Surroundings, versions: Mapping[str, str], subject: str, overhead: float) -> str:
+    """What a reader needs before the first figure."""
+    return "\n".join(
+        (
+            headline(place),
+            ", ".join(f"{name} {version}" for name, version in versions.items()),
+            METHOD.format(subject=subject),
+            f"Of each figure, {overhead:.1f} ns are the loop.",
+        )
+    )
+
+
 class Table:
     """Prints one line per operation and class, under a heading per class."""
 
@@ -25,18 +37,6 @@ class Table:
         self.subject = subject
         self.names = [subject, *(name for name in names if name != subject)]
         self.policy = ""
-
-    def opening(self, place: Surroundings, contenders: Sequence[Contender], overhead: float) -> str:
-        """What a reader needs before the first figure."""
-        versions = ", ".join(f"{contender.name} {contender.version}" for contender in contenders)
-        return "\n".join(
-            (
-                headline(place),
-                versions,
-                METHOD.format(subject=self.subject),
-                f"Of each figure, {overhead:.1f} ns are the loop.",
-            )
-        )
 
     def line(self, row: Row) -> str:
         """One row, with the heading if its class is new."""
@@ -49,7 +49,7 @@ class Table:
     def _heading(self, policy: str) -> str:
         times = "".join(f"{name:>11}" for name in self.names)
         ratios = "".join(f"{'/' + name:>12}" for name in self.names[1:])
-        title = policy if policy == "Cache" else f"{policy}Cache"
+        title = f"{policy}Cache" if policy in CLASSES and policy != "Cache" else policy
         return f"\n{title:20}{times}  {ratios}\n"
 
     @staticmethod
@@ -62,11 +62,30 @@ class Table:
         return f"{row.ratio(self.subject, name):>12.2f}"
 
 
+def print_skipped(rows: Sequence[Row]) -> None:
+    """Say what a contender could not do, in its own words."""
+    reasons = sorted(
+        {f"{name} {row.policy} {row.operation}: {why}" for row in rows for name, why in row.skipped.items()}
+    )
+    if reasons:
+        print("\nNot possible:", *reasons, sep="\n  ")
+
+
+def conclude(verdicts: Sequence[Verdict], *, filtered: bool) -> int:
+    """Print the verdicts, and return the exit status that they make."""
+    print("\nBars:", *verdicts, sep="\n  ")
+    failed = sum(verdict.passed is False for verdict in verdicts)
+    skipped = sum(verdict.passed is None for verdict in verdicts)
+    print(f"\n{len(verdicts) - failed - skipped} passed, {failed} failed, {skipped} not measured")
+    # A run that the caller narrowed may leave bars out; a whole run that does has measured nothing.
+    return 1 if failed or (skipped and not filtered) else 0
+
+
 def write_json(
     path: Path,
     *,
     place: Surroundings,
-    contenders: Sequence[Contender],
+    versions: Mapping[str, str],
     subject: str,
     plan: Plan,
     overhead: float,
@@ -74,28 +93,26 @@ def write_json(
     verdicts: Sequence[Verdict],
 ) -> None:
     """Keep the run: every sample, and what the table derives from them."""
-    names = [contender.name for contender in contenders]
     document = {
         "machine": place,
-        "versions": {contender.name: contender.version for contender in contenders},
+        "versions": dict(versions),
         "method": METHOD.format(subject=subject),
         "plan": asdict(plan),
         "loop_ns": round(overhead, 3),
-        "rows": [_row(row, subject, names) for row in rows],
+        "rows": [_row(row, subject) for row in rows],
         "bars": [asdict(verdict) for verdict in verdicts],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _row(row: Row, subject: str, names: Sequence[str]) -> dict[str, object]:
-    measured = [name for name in names if name in row.samples]
-    others = [name for name in measured if name != subject] if subject in row.samples else []
+def _row(row: Row, subject: str) -> dict[str, object]:
+    others = [name for name in row.samples if name != subject] if subject in row.samples else []
     return {
         "class": row.policy,
         "operation": row.operation,
         "operations_per_sample": row.count,
-        "best_ns": {name: round(row.best(name), 3) for name in measured},
+        "best_ns": {name: round(row.best(name), 3) for name in row.samples},
         "ratio": {name: round(row.ratio(subject, name), 4) for name in others},
         "ratio_of_best": {name: round(row.ratio_of_best(subject, name), 4) for name in others},
         "skipped": row.skipped,
