@@ -14,8 +14,15 @@ import pytest
 import overdrive
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC_MODULES = ("overdrive", "overdrive.keys", "overdrive.func")
-PAGES = ("README.md", "docs/caches.md", "docs/migrating.md", "docs/safety.md")
+PUBLIC_MODULES = ("overdrive", "overdrive.keys", "overdrive.func", "overdrive.testing")
+PAGES = (
+    "README.md",
+    "docs/caches.md",
+    "docs/memoize.md",
+    "docs/migrating.md",
+    "docs/safety.md",
+    "docs/stampedes.md",
+)
 
 
 @pytest.fixture(params=PUBLIC_MODULES)
@@ -60,9 +67,29 @@ def test_classes_are_documented(name: str) -> None:
     assert len(getattr(overdrive, name).__doc__ or "") > 50
 
 
-@pytest.mark.parametrize("name", ["_cached", "_cachedmethod", "_calls", "_info", "_pending", "func", "keys"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_cached",
+        "_cachedmethod",
+        "_calls",
+        "_info",
+        "_lru_cache",
+        "_memoize.decorator",
+        "_pending",
+        "func",
+        "keys",
+    ],
+)
 def test_examples_in_docstrings_hold(name: str) -> None:
     outcome = doctest.testmod(importlib.import_module(f"overdrive.{name}"))
+    assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("name", ["clearing", "clock", "loads", "tasks", "threads"])
+def test_examples_of_the_testing_kit_hold(name: str) -> None:
+    outcome = doctest.testmod(importlib.import_module(f"overdrive.testing.{name}"))
+    assert outcome.attempted > 0
     assert outcome.failed == 0
 
 
@@ -74,7 +101,8 @@ def test_examples_in_the_documentation_run(page: str, capsys: pytest.CaptureFixt
         exec(compile(block, page, "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "benches/README.md"])
+# The examples of docs/testing.md are tests themselves, and are run by tests/testing/test_plugin.py.
+@pytest.mark.parametrize("page", [*PAGES, "docs/testing.md", "CONTRIBUTING.md", "benches/README.md"])
 def test_links_in_the_documentation_resolve(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
