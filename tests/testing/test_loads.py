@@ -220,16 +220,23 @@ def test_names_the_instance() -> None:
         service.memoized(1)
 
 
-def test_does_not_look_into_caches_of_others() -> None:
-    class Remote(dict[Any, Any]):
-        def __iter__(self) -> Any:
-            raise AssertionError("looked into")
+class Remote(dict[Any, Any]):
+    def __iter__(self) -> Any:
+        raise AssertionError("looked into")
 
-    @memoize(cache=Remote())
+
+class Overridden(LRUCache[Any, Any]):
+    def __iter__(self) -> Any:
+        raise AssertionError("looked into")
+
+
+@pytest.mark.parametrize("cache", [Remote(), Overridden(10)], ids=["foreign", "subclass"])
+def test_does_not_look_into_caches_of_others(cache: Any) -> None:
+    @memoize(cache=cache)
     def square(n: int) -> int:
         return n * n
 
-    with pytest.raises(AssertionError, match="hits$"), assert_loads(square, 2):
+    with pytest.raises(AssertionError, match="beside 0 hits$"), assert_loads(square, 2):
         square(1)
 
 

@@ -44,6 +44,8 @@ pub struct Store {
     hints: Hints,
     entries: Vec<Entry>,
     empty: u64,
+    /// The policy is LRU, and items do not expire.
+    plain: bool,
     /// Slots in insertion order, as a `dict` iterates.
     order: Ring,
     /// Advances whenever a slot is filled or emptied; reads leave it alone.
@@ -144,6 +146,7 @@ impl Store {
     #[inline(always)]
     pub fn new(policy: Eviction, budget: Budget, expiry: Expiry, config: Config) -> Self {
         Self {
+            plain: matches!((&policy, &expiry), (Eviction::Lru(_), Expiry::Never)),
             index: Index::new(),
             hints: Hints::new(),
             entries: Vec::new(),
@@ -207,6 +210,17 @@ impl Store {
         }
     }
 
+    /// The slot and its value, if it holds this very key.
+    #[inline(always)]
+    pub fn find_at(&self, slot: Slot, key: Obj) -> Option<(Slot, Obj)> {
+        let entry = self.entries.get(slot as usize)?;
+        if entry.key == Some(key) {
+            entry.value.map(|value| (slot, value))
+        } else {
+            None
+        }
+    }
+
     /// The slot that holds a key for which `is_key` holds, and its value, if there is a hint that leads
     /// there from `address`.
     #[inline(always)]
@@ -234,6 +248,20 @@ impl Store {
             let entry = &self.entries[slot as usize];
             entry.key.is_some_and(|key| is_key(entry.hash, key))
         })
+    }
+
+    /// Whether the policy is LRU, and items do not expire: the case that has short ways of its own.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// As [`touch`](Self::touch), in a plain store.
+    #[inline(always)]
+    pub fn touch_plainly(&mut self, slot: Slot) {
+        if let Eviction::Lru(policy) = &mut self.policy {
+            policy.on_hit(slot);
+        }
     }
 
     /// As [`touch`](Self::touch), with little code where it is inlined.

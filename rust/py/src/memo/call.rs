@@ -91,9 +91,25 @@ unsafe extern "C" fn call_with_none(
         shortly(
             slf,
             quick::answer_none,
-            || call_by_hash(slf, arguments, count, names),
+            || call_with_none_by_hash(slf, arguments, count, names),
             || call_otherwise(slf, arguments, count, names),
         )
+    }
+}
+
+/// The same where the slot is not known.
+#[inline(never)]
+unsafe extern "C" fn call_with_none_by_hash(
+    slf: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: usize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: the arguments of a vectorcall on an instance of the class.
+    unsafe {
+        let answer = call_by_hash(slf, arguments, count, names);
+        quick::remember_none(Python::assume_attached(), memo_of(&slf));
+        answer
     }
 }
 

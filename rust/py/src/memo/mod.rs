@@ -44,7 +44,7 @@ pub use ready::Ready;
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -102,6 +102,8 @@ pub struct Memo {
     idle: AtomicU64,
     /// The slot that is looked at next for an expired entry.
     hand: AtomicUsize,
+    /// Where the key of a call without arguments was last.
+    empty_slot: AtomicU32,
     flights: Guarded<Flights>,
     instances: Guarded<Instances>,
 }

@@ -10,7 +10,6 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use overdrive_core::Slot;
-use overdrive_core::policy::Policy;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
@@ -21,7 +20,7 @@ use super::shape::Shape;
 use crate::expiry::Expiry;
 use crate::fast::{Short, cache_of, obj};
 use crate::obj::Obj;
-use crate::store::{Eviction, Quick, Store};
+use crate::store::{Quick, Store};
 
 /// What is not for this module to answer.
 const GENERAL: Shape = Shape::CALLS_OUT.and(Shape::METHOD).and(Shape::OWN_HASHES);
@@ -72,14 +71,42 @@ pub fn is_simple_method(shape: Shape) -> bool {
 pub fn answer_none(py: Python<'_>, memo: &Memo) -> Short<Option<Obj>> {
     // SAFETY: set when the module was made, which comes before the first memo.
     let key = unsafe { obj(EMPTY.load(Ordering::Relaxed)) };
-    answer_plain(py, memo, key.as_ptr().addr(), |stored| stored == key)
+    let Some(cache) = memo.cache.get() else {
+        return Short::Pass;
+    };
+    let pointer = cache.as_ptr();
+    // SAFETY: the cache is one, and held by the memo.
+    let store = unsafe { cache_of(py, &pointer) }.store.enter(py);
+    // Most functions without arguments have no other key: it is the most recent one, then.
+    if !store.is_plain() || store.len() != 1 {
+        return Short::Pass;
+    }
+    // There is one such key, so its slot is remembered instead of hinted at.
+    let found = store.find_at(memo.empty_slot.load(Ordering::Relaxed), key);
+    Short::Done(found.map(|(_, value)| value.incref()))
+}
+
+/// Remembers the slot for [`answer_none`].
+pub fn remember_none(py: Python<'_>, memo: &Memo) {
+    let Some(cache) = memo.cache.get() else {
+        return;
+    };
+    let (pointer, address) = (cache.as_ptr(), empty_address());
+    // SAFETY: the cache is one, and held by the memo.
+    let store = unsafe { cache_of(py, &pointer) }.store.enter(py);
+    let found = store.find_hinted(address, |stored| stored.as_ptr().addr() == address);
+    if let Some((slot, _)) = found {
+        memo.empty_slot.store(slot, Ordering::Relaxed);
+    }
 }
 
 /// The same for one argument.
 #[inline(always)]
 pub fn answer_own_key(py: Python<'_>, memo: &Memo, key: Obj) -> Short<Option<Obj>> {
     if is_own_key(key) {
-        answer_plain(py, memo, key.as_ptr().addr(), |stored| stored == key)
+        answer_plain(py, memo, |store| {
+            store.find_hinted(key.as_ptr().addr(), |stored| stored == key)
+        })
     } else {
         Short::Pass
     }
@@ -89,8 +116,10 @@ pub fn answer_own_key(py: Python<'_>, memo: &Memo, key: Obj) -> Short<Option<Obj
 #[inline(always)]
 pub fn answer_two(py: Python<'_>, memo: &Memo, items: &[Obj; 2]) -> Short<Option<Obj>> {
     match Items(items).address() {
-        Some(address) => answer_plain(py, memo, address, |stored| {
-            stored_items(&stored, 2).is_some_and(|stored| stored.as_slice() == items)
+        Some(address) => answer_plain(py, memo, |store| {
+            store.find_hinted(address, |stored| {
+                stored_items(&stored, 2).is_some_and(|stored| stored.as_slice() == items)
+            })
         }),
         None => Short::Pass,
     }
@@ -101,8 +130,7 @@ pub fn answer_two(py: Python<'_>, memo: &Memo, items: &[Obj; 2]) -> Short<Option
 fn answer_plain(
     py: Python<'_>,
     memo: &Memo,
-    address: usize,
-    is_key: impl Fn(Obj) -> bool,
+    find: impl FnOnce(&Store) -> Option<(Slot, Obj)>,
 ) -> Short<Option<Obj>> {
     let Some(cache) = memo.cache.get() else {
         return Short::Pass;
@@ -110,17 +138,13 @@ fn answer_plain(
     let pointer = cache.as_ptr();
     // SAFETY: the cache is one, and held by the memo.
     let mut store = unsafe { cache_of(py, &pointer) }.store.enter(py);
-    let store = &mut *store;
-    match (&mut store.policy, &store.expiry) {
-        (Eviction::Lru(_), Expiry::Never) => {}
-        _ => return Short::Pass,
+    if !store.is_plain() {
+        return Short::Pass;
     }
-    let Some((slot, value)) = store.find_hinted(address, is_key) else {
+    let Some((slot, value)) = find(&store) else {
         return Short::Done(None);
     };
-    if let Eviction::Lru(policy) = &mut store.policy {
-        policy.on_hit(slot);
-    }
+    store.touch_plainly(slot);
     Short::Done(Some(value.incref()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::exceptions::{PyKeyError, PyMemoryError, PyReferenceError};
 use pyo3::prelude::*;
@@ -71,6 +71,7 @@ impl Memo {
             ttl: AtomicU64::new(f64::INFINITY.to_bits()),
             idle: AtomicU64::new(f64::INFINITY.to_bits()),
             hand: AtomicUsize::new(0),
+            empty_slot: AtomicU32::new(0),
             flights: Guarded::new(Flights::default()),
             instances: Guarded::new(Instances::default()),
         }
