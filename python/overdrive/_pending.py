@@ -66,11 +66,15 @@ class Flight:
         self.leader = get_ident() if leader is None else leader
         self._forks = len(_survivors)
 
+    def was_forked(self) -> bool:
+        """Whether this process is a fork of that in which it began."""
+        return len(_survivors) != self._forks
+
     def is_in_the_air(self) -> bool:
         """Whether its leader, in this process, is still computing."""
         if self.landed:
             return False
-        return len(_survivors) == self._forks or all(s == self.leader for s in _survivors[self._forks :])
+        return all(s == self.leader for s in _survivors[self._forks :])
 
 
 class Wait:

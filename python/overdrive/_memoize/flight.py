@@ -9,6 +9,7 @@ signal handlers and finalizers may run between any two steps.
 from __future__ import annotations
 
 from _thread import allocate_lock
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     _F = TypeVar("_F", bound="Landing")
 
-__all__ = ("Landing", "board", "disembark", "wait_natively")
+__all__ = ("Landing", "QueuedLanding", "board", "disembark", "wait_natively")
 
 # A waiting thread looks this often whether the leader still exists: after a fork in a signal handler it may not.
 _LOOK_SECONDS = 1.0
@@ -44,26 +45,27 @@ class Landing(Flight):
         self._value: Any = None
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
-        self._wakers: list[Callable[[], object]] = []
+        # In order; a dict, because it forgets one in constant time.
+        self._wakers: dict[Callable[[], object], None] = {}
         self.was_abandoned = False
 
     def land(self, value: object) -> None:
         """End with a value."""
         if not self.landed:
             self._value = value
-            self._end()
+        self._end()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End with an exception, which each of those who wait raises."""
         if not self.landed:
             self._error, self._traceback = error, error.__traceback__
-            self._end()
+        self._end()
 
     def abandon(self) -> None:
         """End without a result."""
         if not self.landed:
             self.was_abandoned = True
-            self._end()
+        self._end()
 
     def end_with(self, error: BaseException) -> None:
         """End with an exception that was raised: one that was meant for the leader alone is kept from the others."""
@@ -73,10 +75,12 @@ class Landing(Flight):
             self.abandon()
 
     def _end(self) -> None:
+        # Once more after an interruption, as by a signal handler that raised: then it goes on where that was.
         self.landed = True
         wakers = self._wakers
-        while wakers:
-            wakers.pop()()
+        for waker in list(wakers):
+            if wakers.pop(waker, self) is None:
+                waker()
 
     @property
     def raises(self) -> bool:
@@ -85,19 +89,24 @@ class Landing(Flight):
 
     def result(self) -> Any:  # noqa: ANN401 - whatever the function returns
         """Return the value, or raise the exception, of a flight that has landed."""
-        if self._error is not None:
-            raise self._error.with_traceback(self._traceback)
-        return self._value
+        error, traceback = self._error, self._traceback
+        if error is None:
+            return self._value
+        try:
+            del self  # an exception that refers to itself through its traceback would be garbage
+            raise error.with_traceback(traceback)
+        finally:
+            del error, traceback
 
     def call_when_landed(self, waker: Callable[[], object]) -> None:
         """Have the leader call `waker`; at once if it has landed."""
-        self._wakers.append(waker)
-        if self.landed:
-            try:
-                self._wakers.remove(waker)
-            except ValueError:
-                return  # the leader has called it
+        self._wakers[waker] = None
+        if self.landed and self._wakers.pop(waker, self) is None:  # otherwise the leader has called it
             waker()
+
+    def forget(self, waker: Callable[[], object]) -> None:
+        """Have the leader not call `waker`, if it has not yet."""
+        self._wakers.pop(waker, None)
 
     def wait(self, timeout: float | None, name: str) -> bool:
         """Wait in this thread; return false if that would be for ever.
@@ -110,14 +119,38 @@ class Landing(Flight):
                 return False
             signal = allocate_lock()
             signal.acquire()
-            self.call_when_landed(signal.release)
+            waker = signal.release
             deadline = None if timeout is None else monotonic() + timeout
-            while self.is_in_the_air():
-                left = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - monotonic())
-                if left <= 0:
-                    raise WaitTimeout(f"{name}() is being computed by another call for more than {timeout:g} s")
-                if signal.acquire(timeout=left):
-                    break
+            try:
+                self.call_when_landed(waker)
+                while self.is_in_the_air():
+                    left = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - monotonic())
+                    if left <= 0:
+                        raise WaitTimeout(f"{name}() is being computed by another call for more than {timeout:g} s")
+                    if signal.acquire(timeout=left):
+                        break
+            finally:
+                self.forget(waker)
+        return True
+
+
+class QueuedLanding(Landing):
+    """A flight that waits for a thread of a pool to lead it.
+
+    Whoever has to wait for it leads it instead: the threads of the pool may all be waiting for it themselves.
+    """
+
+    __slots__ = ("_unclaimed",)
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._unclaimed = allocate_lock()
+
+    def claim(self) -> bool:
+        """Make this thread the leader, unless there is one."""
+        if not self._unclaimed.acquire(blocking=False):
+            return False
+        self.leader = get_ident()
         return True
 
 
@@ -136,7 +169,10 @@ def wait_natively(memo: Memoized[..., Any], key: Hashable) -> tuple[Any] | bool 
         return None
     if landing.raises:
         memo._count_hit()  # as the caller does for a value
-    return (landing.result(),)
+    try:
+        return (landing.result(),)
+    finally:
+        del landing, joined  # see `result`
 
 
 def board(flights: MutableMapping[Hashable, _F], key: Hashable, new: _F) -> _F:

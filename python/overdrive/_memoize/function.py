@@ -6,6 +6,7 @@ else is in `threads` and `tasks`, by the kind of function.
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from functools import partial, update_wrapper
 from math import inf
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
@@ -21,7 +22,7 @@ from overdrive._plan import plan
 from overdrive.keys import hashkey, typedkey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, MutableMapping
+    from collections.abc import Callable, Hashable
     from types import ModuleType
     from typing import Any, Concatenate, NoReturn, Self
     from weakref import ReferenceType
@@ -239,6 +240,12 @@ class Memoized(Memo, Generic[_P, _R]):
             stored = self.cache[key]
         except KeyError:
             return ABSENT, Verdict.GONE
+        except TypeError:
+            if isinstance(self.cache, MutableMapping) or not callable(self.cache):
+                raise
+            raise TypeError(
+                f"cache must be a mutable mapping: it is a function of the instance, but {self._name} is not a method"
+            ) from None
         if not isinstance(stored, Entry):
             return stored, Verdict.FRESH
         now = self._options.now()
@@ -262,6 +269,13 @@ class Memoized(Memo, Generic[_P, _R]):
             self._store_entry(key, entry, now)
 
     def _store_entry(self, key: Hashable, entry: Entry | None, now: float) -> None:
+        if self._is_native():
+            try:
+                old = self._find(key)
+            except KeyError:
+                old = None
+            if isinstance(old, Entry) and now >= old.expires:
+                self._count_expiration()
         if entry is None:  # gone at once, and so is what it replaces
             self.cache.pop(key, None)
         else:
@@ -274,15 +288,23 @@ class Memoized(Memo, Generic[_P, _R]):
         except ValueError:
             return  # too large for the cache, which then holds nothing for the key
 
-    def _store_marked(self, key: Hashable, result: Any) -> Any:  # noqa: ANN401
-        """Keep a result that brings its ttl along, and return it without: called natively."""
+    def _store_marked(self, key: Hashable, result: Any, wanted: bool) -> Any:  # noqa: ANN401
+        """Keep a result that brings its ttl along, if it is wanted, and return it without: called natively."""
         value, ttl = unwrap(self._options, result)
-        self._store(key, value, ttl, 0.0)
+        if wanted:
+            self._store(key, value, ttl, 0.0)
         return value
 
     def _forget_flight(self, key: Hashable) -> None:
         self._detach(key)
         self._flights.pop(key, None)
+
+    def _is_wanted(self, key: Hashable, flight: Landing | None, forgets: int) -> bool:
+        """Return whether a result may be kept that was computed since `_forgets` was `forgets`.
+
+        Without a flight it is not known which keys have been forgotten since: then none may.
+        """
+        return self._forgets == forgets or (flight is not None and self._flights.get(key) is flight)
 
     def _land(self, key: Hashable, flight: Landing | None) -> bool:
         """End the entry of a flight, if there is one; return whether its result may be kept."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from overdrive._memoize.options import Options
 
-__all__ = ("Verdict", "error_entry", "judge", "unwrap", "value_entry")
+__all__ = ("Verdict", "error_entry", "judge", "unwrap", "value_entry", "without_traceback")
 
 
 class Verdict:
@@ -87,13 +87,30 @@ def error_entry(options: Options, error: BaseException, now: float, load_seconds
         if isinstance(error, kind):
             if lives <= 0:
                 return None
-            # Its traceback would keep the frames of the failed call, with all their objects.
-            kept = error.with_traceback(None)
+            kept = without_traceback(error)
             expires = now + lives
             return Entry(
                 None, error=kept, quiet_until=-inf, fresh_until=expires, expires=expires, load_seconds=load_seconds
             )
     return None
+
+
+def without_traceback(error: BaseException) -> BaseException:
+    """Return a copy of an exception whose traceback keeps no frames, with all their objects, alive.
+
+    An exception that cannot be copied is returned itself, without the traceback that it had.
+    """
+    from copy import copy
+
+    try:
+        twin = copy(error)
+    except Exception:  # noqa: BLE001 - from the constructor of the user's class, which need not take its own `args`
+        return error.with_traceback(None)
+    if type(twin) is not type(error):
+        return error.with_traceback(None)
+    twin.__cause__ = error.__cause__
+    twin.__suppress_context__ = True  # what was being handled when it was raised first is not what is now
+    return twin.with_traceback(None)
 
 
 def unwrap(options: Options, result: Any) -> tuple[Any, float]:  # noqa: ANN401 - whatever the function returns

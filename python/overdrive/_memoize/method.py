@@ -45,6 +45,11 @@ class MemoizedMethod(BoundMemo, Generic[_P, _R]):
         return cache
 
     @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        doc: str | None = self._memo.__wrapped__.__doc__
+        return doc
+
+    @property
     def __wrapped__(self) -> Callable[_P, _R]:
         return MethodType(self._memo.__wrapped__, self.__self__)
 

@@ -90,7 +90,10 @@ def seconds(name: str, value: _Seconds, *, least: float = 0.0) -> float:
             value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number of seconds or a timedelta, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int of hundreds of digits
+        raise ValueError(f"{name} must be at most 1e308 seconds") from None
     if isnan(number) or number < least:
         raise ValueError(f"{name} must be at least {least:g} seconds, got {value!r}")
     return number
@@ -124,6 +127,16 @@ def check(
         ValueError: it is out of range, or contradicts another one.
     """
     lives = ttl if callable(ttl) else inf if ttl is None else seconds("ttl", ttl)
+    for name, flag in (
+        ("typed", typed),
+        ("normalize", normalize),
+        ("freeze", freeze),
+        ("single_flight", single_flight),
+    ):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be a bool, got {flag!r}")
+    if not (method is None or isinstance(method, bool)):
+        raise TypeError(f"method must be a bool or None, got {method!r}")
     timed = any(option is not None for option in (ttl, idle, stale, stale_if_error, early, exceptions))
     if not timed and (jitter or clock is not None):
         raise ValueError("jitter and clock need a time option, such as ttl")
@@ -168,7 +181,7 @@ def _maxsize(maxsize: float | None) -> float:
 
 
 def _policy(policy: str) -> str:
-    if policy not in POLICIES:
+    if not isinstance(policy, str) or policy not in POLICIES:
         raise ValueError(f"policy must be one of {', '.join(map(repr, POLICIES))}, got {policy!r}")
     return policy
 
@@ -184,8 +197,8 @@ def _fraction(name: str, value: float) -> float:
 def _factor(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 <= value < inf:
-        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+    if not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r:.40}")
     return float(value)
 
 
@@ -226,8 +239,13 @@ def _errors(
     elif callable(ttl):
         raise ValueError("exceptions must be a mapping of types to seconds, since ttl is a function of results")
     else:
-        kinds = dict.fromkeys(exceptions if isinstance(exceptions, tuple) else (exceptions,), ttl)
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            raise TypeError(f"exceptions must be subclasses of Exception, got {kind!r}")
-    return tuple(kinds.items())
+        kinds = {}
+        for kind in exceptions if isinstance(exceptions, tuple) else (exceptions,):
+            kinds[_exception_type(kind)] = ttl
+    return tuple((_exception_type(kind), lives) for kind, lives in kinds.items())
+
+
+def _exception_type(kind: type[BaseException]) -> type[BaseException]:
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        raise TypeError(f"exceptions must be subclasses of Exception, got {kind!r}")
+    return kind

@@ -38,44 +38,75 @@ __all__ = ("answer", "load")
 _LOOK_SECONDS = 0.5
 
 
+class Load:
+    """A load, as what others wait for; without its result, which tasks that it leaves behind would keep.
+
+    Attributes:
+        awaited: the loads that calls made by this one are waiting for.
+        ended: whether it has ended.
+    """
+
+    __slots__ = ("awaited", "ended")
+
+    def __init__(self) -> None:
+        self.awaited: list[Load] = []
+        self.ended = False
+
+    def leads_to(self, chain: tuple[Load, ...]) -> bool:
+        """Return whether this load can only end after one of `chain` has."""
+        ahead: list[Load] = [self]
+        seen: set[Load] = set()
+        while ahead:
+            load = ahead.pop()
+            if load not in seen and not load.ended:
+                if load in chain:
+                    return True
+                seen.add(load)
+                ahead += load.awaited
+        return False
+
+
 class TaskFlight(Landing):
     """A load, run by a task.
 
     Attributes:
-        awaited: the flights that calls made by this load are waiting for.
+        load: the same as what others wait for.
         callers: the futures on which calls wait for this one.
         loop: the event loop of the task.
     """
 
-    __slots__ = ("awaited", "callers", "loop", "task")
+    __slots__ = ("callers", "load", "loop", "task")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__()
+        self.load = Load()
         self.loop = loop
         self.task: Task[None] | None = None
-        self.awaited: list[TaskFlight] = []
         self.callers: set[object] = set()
 
-    def leads_to(self, chain: tuple[TaskFlight, ...]) -> bool:
-        """Return whether this flight can only land after one of `chain` has."""
-        ahead: list[TaskFlight] = [self]
-        seen: set[TaskFlight] = set()
-        while ahead:
-            flight = ahead.pop()
-            if flight not in seen and flight.is_in_the_air():
-                if flight in chain:
-                    return True
-                seen.add(flight)
-                ahead += flight.awaited
-        return False
+    def is_in_the_air(self) -> bool:
+        """Whether its event loop, in this process, is still computing."""
+        return not (self.landed or self.was_forked())
 
     def is_lost(self) -> bool:
         """Return whether the event loop stopped before the load ended."""
         return not self.landed and not self.loop.is_running()
 
+    def end_with(self, error: BaseException) -> None:
+        """End with an exception: that of its cancellation, by us or by the end of the loop, is not the function's."""
+        task = self.task
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            self.abandon()
+        else:
+            self.fail(error)
+
+    def _end(self) -> None:
+        self.load.ended = True
+        super()._end()
+
 
 # The loads that the running code is a part of.
-_chain: ContextVar[tuple[TaskFlight, ...]] = ContextVar("overdrive loads", default=())
+_chain: ContextVar[tuple[Load, ...]] = ContextVar("overdrive loads", default=())
 
 
 def answer(
@@ -118,20 +149,21 @@ async def _answer(memo: Memoized[..., Any], key: Hashable, args: tuple[Any, ...]
             _start(memo, key, args, kwargs, flight, fallback)
         chain = _chain.get()
         for own in chain:
-            own.awaited.append(flight)
+            own.awaited.append(flight.load)
         try:
-            if not mine and flight.leads_to(chain):
+            if not mine and flight.load.leads_to(chain):
                 flight.callers.discard(caller)
                 return await load(memo, key, args, kwargs, fallback=fallback)
             await _landing(memo, key, flight, caller, None if mine else options.wait_timeout)
+            if flight.was_abandoned:
+                continue
+            if not mine:
+                memo._count_hit()
+            return flight.result()
         finally:
             for own in chain:
-                own.awaited.remove(flight)
-        if flight.was_abandoned:
-            continue
-        if not mine:
-            memo._count_hit()
-        return flight.result()
+                own.awaited.remove(flight.load)
+            del flight, new  # an exception would refer to itself through them
 
 
 async def load(
@@ -146,16 +178,19 @@ async def load(
 ) -> Any:  # noqa: ANN401 - whatever the function returns
     """Run the function, keep its result, and end the flight; see `threads.load`."""
     memo._count_miss()
+    forgets = memo._forgets
     start = perf_counter()
     try:
         value, ttl = unwrap(memo._options, await memo.__wrapped__(*args, **kwargs))
     except BaseException as error:
+        keep_errors = keep_errors and memo._is_wanted(key, flight, forgets)
         if fail(memo, key, error, perf_counter() - start, flight, fallback, keep_errors=keep_errors):
             return fallback.value  # type: ignore[union-attr]
+        del flight  # the exception would refer to itself through it
         raise
     seconds = perf_counter() - start
     memo._count_load(seconds)
-    finish(memo, key, value, ttl, seconds, flight)
+    finish(memo, key, value, ttl, seconds, flight, forgets)
     return value
 
 
@@ -181,6 +216,8 @@ def _start(
         coroutine.close()
         _give_up(memo, key, flight)
         raise
+    # The task may be cancelled before its first step, and then runs nothing of `_lead`.
+    flight.task.add_done_callback(partial(_give_up, memo, key, flight))
 
 
 async def _lead(
@@ -192,20 +229,21 @@ async def _lead(
     fallback: Entry | None,
 ) -> None:
     """Run a load: the task of a flight."""
-    _chain.set((*_chain.get(), flight))
+    _chain.set((*_chain.get(), flight.load))
     try:
         await load(memo, key, args, kwargs, flight=flight, fallback=fallback, keep_errors=flight not in flight.callers)
     except Exception:  # noqa: BLE001 - raised by those who wait
         if flight.callers <= {flight}:  # nobody does: the old result stays until it expires
             logger().warning("%s() could not be refreshed in the background", memo._name, exc_info=True)
-    finally:
-        if not flight.landed:  # as when it was cancelled before it began
-            _give_up(memo, key, flight)
+    except BaseException:
+        if flight.was_abandoned or flight.callers <= {flight}:
+            raise
 
 
-def _give_up(memo: Memoized[..., Any], key: Hashable, flight: TaskFlight) -> None:
-    memo._land(key, flight)
-    flight.abandon()
+def _give_up(memo: Memoized[..., Any], key: Hashable, flight: TaskFlight, _task: object = None) -> None:
+    if not flight.landed:
+        memo._land(key, flight)
+        flight.abandon()
 
 
 async def _landing(
@@ -213,7 +251,8 @@ async def _landing(
 ) -> None:
     """Wait until a flight has landed."""
     loop = caller.get_loop()
-    flight.call_when_landed(partial(_wake, loop, caller))
+    waker = partial(_wake, loop, caller)
+    flight.call_when_landed(waker)
     try:
         if timeout is None and flight.loop is loop:
             await caller
@@ -235,6 +274,7 @@ async def _landing(
         _leave(memo, key, flight, caller)
         raise
     finally:
+        flight.forget(waker)
         flight.callers.discard(caller)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from contextvars import copy_context
-from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from overdrive._core import Entry
-from overdrive._memoize.flight import Landing, board
-from overdrive._memoize.lifetimes import Verdict, unwrap
+from overdrive._memoize.flight import Landing, QueuedLanding, board
+from overdrive._memoize.lifetimes import Verdict, unwrap, without_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -45,14 +44,17 @@ def answer(memo: Memoized[..., Any], key: Hashable, args: tuple[Any, ...], kwarg
             return load(memo, key, args, kwargs, fallback=fallback)
         new = Landing()
         flight = board(memo._flights, key, new)
-        if flight is new:
-            return _lead(memo, key, args, kwargs, flight, fallback)
-        if not flight.wait(options.wait_timeout, memo._name) or not flight.landed:
-            return load(memo, key, args, kwargs, fallback=fallback)
-        if flight.was_abandoned:
-            continue
-        memo._count_hit()
-        return flight.result()
+        try:
+            if flight is new or (isinstance(flight, QueuedLanding) and flight.claim()):
+                return _lead(memo, key, args, kwargs, flight, fallback)
+            if not flight.wait(options.wait_timeout, memo._name) or not flight.landed:
+                return load(memo, key, args, kwargs, fallback=fallback)
+            if flight.was_abandoned:
+                continue
+            memo._count_hit()
+            return flight.result()
+        finally:
+            del flight, new  # an exception would refer to itself through them
 
 
 def load(
@@ -70,16 +72,19 @@ def load(
     `keep_errors` is false while there is an old result that is still returned: no exception is to replace it.
     """
     memo._count_miss()
+    forgets = memo._forgets
     start = perf_counter()
     try:
         value, ttl = unwrap(memo._options, memo.__wrapped__(*args, **kwargs))
     except BaseException as error:
+        keep_errors = keep_errors and memo._is_wanted(key, flight, forgets)
         if fail(memo, key, error, perf_counter() - start, flight, fallback, keep_errors=keep_errors):
             return fallback.value  # type: ignore[union-attr]
+        del flight  # the exception would refer to itself through it
         raise
     seconds = perf_counter() - start
     memo._count_load(seconds)
-    finish(memo, key, value, ttl, seconds, flight)
+    finish(memo, key, value, ttl, seconds, flight, forgets)
     return value
 
 
@@ -97,7 +102,7 @@ def fail(
     memo._count_error()
     saved = fallback is not None and isinstance(error, Exception)
     try:
-        if keep_errors and not saved and (flight is None or memo._flights.get(key) is flight):
+        if keep_errors and not saved:
             memo._store_error(key, error, seconds)
         memo._land(key, flight)
     finally:
@@ -110,12 +115,20 @@ def fail(
 
 
 def finish(
-    memo: Memoized[..., Any], key: Hashable, value: object, ttl: float, seconds: float, flight: Landing | None
+    memo: Memoized[..., Any],
+    key: Hashable,
+    value: object,
+    ttl: float,
+    seconds: float,
+    flight: Landing | None,
+    forgets: int,
 ) -> None:
     """Keep a result and end its flight: those who come after that find one or the other."""
     try:
-        if flight is None or memo._flights.get(key) is flight:
+        if memo._is_wanted(key, flight, forgets):
             memo._store(key, value, ttl, seconds)
+            if not memo._is_wanted(key, flight, forgets):  # any more
+                memo.cache.pop(key, None)
         memo._land(key, flight)
     finally:
         if flight is not None:
@@ -141,6 +154,7 @@ def _lead(
     finally:
         if not flight.landed:  # as when the key's `__eq__` raised
             flight.abandon()
+        del flight  # an exception would refer to itself through it
 
 
 def hit(memo: Memoized[..., Any], stored: Any) -> Any:  # noqa: ANN401
@@ -149,7 +163,7 @@ def hit(memo: Memoized[..., Any], stored: Any) -> Any:  # noqa: ANN401
     if not isinstance(stored, Entry):
         return stored
     if stored.error is not None:
-        raise stored.error.with_traceback(None)
+        raise without_traceback(stored.error)
     return stored.value
 
 
@@ -157,7 +171,7 @@ def _refresh_in_background(
     memo: Memoized[..., Any], key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     """Compute a result anew in another thread, unless that is being done."""
-    flight = Landing(0)  # led by no thread until one of the pool takes it up
+    flight = QueuedLanding()
     if board(memo._flights, key, flight) is not flight:
         return
     try:
@@ -168,9 +182,10 @@ def _refresh_in_background(
 
 
 def _refresh(
-    memo: Memoized[..., Any], key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any], flight: Landing
+    memo: Memoized[..., Any], key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any], flight: QueuedLanding
 ) -> None:
-    flight.leader = get_ident()
+    if not flight.claim():
+        return
     try:
         load(memo, key, args, kwargs, flight=flight, keep_errors=False)
     except Exception:  # noqa: BLE001 - nobody waits for it: the old result stays until it expires

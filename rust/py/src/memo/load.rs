@@ -1,5 +1,6 @@
 //! Running the function for a key that is not in the cache, and storing what it returns.
 
+use std::cell::RefCell;
 use std::ptr::{NonNull, null_mut};
 
 use overdrive_core::size::Size;
@@ -46,10 +47,11 @@ pub unsafe fn load(
             key: made.into_bound(py),
             hash,
             missing,
+            interruption: RefCell::new(None),
         };
         // Making a tuple may run the garbage collector, and comparing keys anything.
         let others_ran = cfg!(Py_GIL_DISABLED) || !key.is_made() || matches!(missing, Missing::Ask);
-        load.run(others_ran)
+        load.finish(load.run(others_ran))
     }
 }
 
@@ -63,6 +65,8 @@ struct Load<'a, 'py> {
     key: Bound<'py, PyAny>,
     hash: u64,
     missing: Missing,
+    /// What interrupted the telling of those who wait: raised when they have been told after all.
+    interruption: RefCell<Option<Bound<'py, PyAny>>>,
 }
 
 impl<'py> Load<'_, 'py> {
@@ -198,6 +202,7 @@ impl<'py> Load<'_, 'py> {
             return self.abandon(ticket);
         };
         memo.counters.misses.add(1);
+        let forgets = memo.forgets.get();
         let started = memo.counters.start();
         // SAFETY: the arguments of a vectorcall; a reference is held while the function runs.
         let value = unsafe {
@@ -210,8 +215,8 @@ impl<'py> Load<'_, 'py> {
             return self.fail(ticket);
         };
         memo.counters.finish(started);
-        if !self.exchange(ticket, value) {
-            return self.keep(ticket, value);
+        if !self.exchange(ticket, forgets, value) {
+            return self.keep(ticket, forgets, value);
         }
         value.as_ptr()
     }
@@ -219,7 +224,7 @@ impl<'py> Load<'_, 'py> {
     /// Does the common case of [`keep`](Self::keep): nobody has touched the cache, and the value takes
     /// the place of another one. Otherwise does nothing.
     #[inline(always)]
-    fn exchange(&self, ticket: Option<Ticket>, value: Obj) -> bool {
+    fn exchange(&self, ticket: Option<Ticket>, forgets: u64, value: Obj) -> bool {
         let (py, memo, cache) = (self.py, self.memo, self.cache.get());
         let Missing::Absent(then) = self.missing else {
             return false;
@@ -227,7 +232,7 @@ impl<'py> Load<'_, 'py> {
         let is_plain = !self.shape.any(Shape::ENTRIES)
             && cache.hooks() == Hooks::NONE
             && !is_marker(value)
-            && self.is_wanted(ticket);
+            && self.is_wanted(ticket, forgets);
         if !is_plain {
             return false;
         }
@@ -254,13 +259,17 @@ impl<'py> Load<'_, 'py> {
         true
     }
 
-    /// Whether the value may be stored.
+    /// Whether the value may be stored. Without a flight it is not known which keys have been
+    /// forgotten since `forgets` were: then none may.
     #[inline(always)]
-    fn is_wanted(&self, ticket: Option<Ticket>) -> bool {
-        ticket.is_none_or(|ticket| {
-            let flights = &self.memo.flights;
-            flights.with(self.py, |flights| flights.is_attached(ticket))
-        })
+    fn is_wanted(&self, ticket: Option<Ticket>, forgets: u64) -> bool {
+        let memo = self.memo;
+        memo.forgets.get() == forgets
+            || self.shape.any(Shape::KEEP)
+            || ticket.is_some_and(|ticket| {
+                memo.flights
+                    .with(self.py, |flights| flights.is_attached(ticket))
+            })
     }
 
     /// Tells those who wait, and takes back what was invalidated while it was being stored.
@@ -276,24 +285,23 @@ impl<'py> Load<'_, 'py> {
 
     /// Stores what the function returned, and ends the flight.
     #[inline(never)]
-    fn keep(&self, ticket: Option<Ticket>, value: Obj) -> Answer {
+    fn keep(&self, ticket: Option<Ticket>, forgets: u64, value: Obj) -> Answer {
         let py = self.py;
         // SAFETY: the reference is that of the function's result.
         let value = unsafe { value.into_bound(py) };
         if is_marker(Obj::of(&value)) {
-            return self.keep_marked(&value, ticket);
+            return self.keep_marked(&value, ticket, forgets);
         }
-        let stored = if self.is_wanted(ticket) {
+        let stored = if self.is_wanted(ticket, forgets) {
             self.store(&value)
         } else {
             Ok(None)
         };
-        if let Some(ticket) = ticket {
-            let attached = self.land(ticket, &Outcome::Value(&value));
-            // Invalidated between the two looks.
-            if let (false, Ok(Some(stored))) = (attached, &stored) {
-                self.take_back(stored);
-            }
+        let wanted = self.is_wanted(ticket, forgets);
+        let attached = ticket.is_none_or(|ticket| self.land(ticket, &Outcome::Value(&value)));
+        // Invalidated between the two looks.
+        if let (false, Ok(Some(stored))) = (wanted && attached, &stored) {
+            self.take_back(stored);
         }
         match stored {
             Ok(_) => value.into_ptr(),
@@ -327,12 +335,21 @@ impl<'py> Load<'_, 'py> {
 
     /// Has Python code keep a result that brings its time-to-live along.
     #[cold]
-    fn keep_marked(&self, result: &Bound<'py, PyAny>, ticket: Option<Ticket>) -> Answer {
+    fn keep_marked(
+        &self,
+        result: &Bound<'py, PyAny>,
+        ticket: Option<Ticket>,
+        forgets: u64,
+    ) -> Answer {
         let py = self.py;
         let kept = if self.shape.any(Shape::ENTRIES) {
             // SAFETY: the memo is alive during its call.
             let slf = unsafe { obj(self.call.slf) }.to_bound(py);
-            slf.call_method1(pyo3::intern!(py, "_store_marked"), (&self.key, result))
+            let wanted = self.is_wanted(ticket, forgets);
+            slf.call_method1(
+                pyo3::intern!(py, "_store_marked"),
+                (&self.key, result, wanted),
+            )
         } else {
             Err(PyTypeError::new_err(
                 "the function returned a WithTTL, but was decorated without a time option: add ttl=math.inf",
@@ -364,6 +381,10 @@ impl<'py> Load<'_, 'py> {
         }
         let entry = Bound::new(py, Entry::living(value, now, ttl, idle))?.into_any();
         self.store_object(&entry)?;
+        if matches!(self.missing, Missing::Stale) {
+            let store = &self.cache.get().store;
+            store.with(py, |store| store.tally.expired += 1);
+        }
         self.memo
             .sweep(py, self.cache.get(), Now::At(now), super::SWEEP);
         Ok(Some(entry))
@@ -456,7 +477,24 @@ impl<'py> Load<'_, 'py> {
         landed.key.into_iter().for_each(release);
         if let Some(waiters) = landed.waiters {
             // SAFETY: the reference was handed over.
-            tell(&unsafe { waiters.into_bound(self.py) }, outcome);
+            let waiters = unsafe { waiters.into_bound(self.py) };
+            if let Err(error) = tell(&waiters, outcome) {
+                raised::raise(self.py, error);
+                self.interruption.replace(raised::take(self.py));
+                // Telling goes on where it was interrupted.
+                if let Err(error) = tell(&waiters, outcome) {
+                    error.write_unraisable(self.py, Some(&waiters));
+                }
+            }
+        }
+    }
+
+    /// The answer, unless telling the others was interrupted, as by a signal handler that raised.
+    #[inline(always)]
+    fn finish(&self, answer: Answer) -> Answer {
+        match self.interruption.take() {
+            None => answer,
+            Some(error) => raise_instead(self.py, error, answer),
         }
     }
 }
@@ -480,7 +518,7 @@ enum Outcome<'a, 'py> {
 
 /// Tells those who wait how a flight ended.
 #[cold]
-fn tell(waiters: &Bound<'_, PyAny>, outcome: &Outcome<'_, '_>) {
+fn tell(waiters: &Bound<'_, PyAny>, outcome: &Outcome<'_, '_>) -> PyResult<()> {
     let py = waiters.py();
     let told = match outcome {
         Outcome::Value(value) => waiters.call_method1(pyo3::intern!(py, "land"), (*value,)),
@@ -490,7 +528,16 @@ fn tell(waiters: &Bound<'_, PyAny>, outcome: &Outcome<'_, '_>) {
         }
         _ => waiters.call_method0(pyo3::intern!(py, "abandon")),
     };
-    if let Err(error) = told {
-        error.write_unraisable(py, Some(waiters));
+    told.map(drop)
+}
+
+/// Raises an exception instead of giving an answer; one that is raised already has precedence.
+#[cold]
+fn raise_instead(py: Python<'_>, error: Bound<'_, PyAny>, answer: Answer) -> Answer {
+    // SAFETY: the answer is a new reference, or null with an exception set.
+    let answer = unsafe { Bound::from_owned_ptr_or_opt(py, answer) };
+    if answer.is_some() {
+        raised::set(error);
     }
+    null_mut()
 }

@@ -55,7 +55,7 @@ use crate::key::Asked;
 use crate::lock::Guarded;
 use crate::obj::{Gone, Obj};
 use arguments::{Call, Raised};
-use counters::Counters;
+use counters::{Counter, Counters};
 use entry::{Now, entry_of};
 use field::Field;
 use flight::Flights;
@@ -102,6 +102,8 @@ pub struct Memo {
     idle: AtomicU64,
     /// The slot that is looked at next for an expired entry.
     hand: AtomicUsize,
+    /// How often results were forgotten, of one key or of all.
+    forgets: Counter,
     /// Where the key of a call without arguments was last.
     empty_slot: AtomicU32,
     flights: Guarded<Flights>,

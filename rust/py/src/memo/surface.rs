@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySuper, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::counters::Counters;
+use super::counters::{Counter, Counters};
 use super::entry::Now;
 use super::field::Field;
 use super::flight::{self, Flights};
@@ -71,6 +71,7 @@ impl Memo {
             ttl: AtomicU64::new(f64::INFINITY.to_bits()),
             idle: AtomicU64::new(f64::INFINITY.to_bits()),
             hand: AtomicUsize::new(0),
+            forgets: Counter::default(),
             empty_slot: AtomicU32::new(0),
             flights: Guarded::new(Flights::default()),
             instances: Guarded::new(Instances::default()),
@@ -168,7 +169,8 @@ impl Memo {
     fn _memo_of<'py>(&self, instance: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
         let address = instance.as_ptr().addr();
         let found = self.instances.with(instance.py(), |instances| {
-            instances.find(address).map(Obj::incref)
+            // SAFETY: the instance is an argument.
+            unsafe { instances.find(address) }.map(Obj::incref)
         });
         // SAFETY: the reference was taken in the region.
         found.map(|memo| unsafe { memo.into_bound(instance.py()) })
@@ -183,13 +185,12 @@ impl Memo {
         memo: &Bound<'py, Self>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = instance.py();
+        let mut gone = Gone::default();
+        gone.reserve(2);
+        let (address, reference) = (instance.as_ptr().addr(), Obj::of(reference));
         let kept = self.instances.with(py, |instances| {
-            instances
-                .keep(
-                    instance.as_ptr().addr(),
-                    Obj::of(reference),
-                    Obj::of(memo.as_any()),
-                )
+            // SAFETY: the instance is an argument.
+            unsafe { instances.keep(address, reference, Obj::of(memo.as_any()), &mut gone) }
                 .map(Obj::incref)
         });
         match kept {
@@ -288,11 +289,13 @@ impl Memo {
 
     /// Keeps what is being computed for a key from being stored.
     fn _detach(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.forgets.add(1);
         self.with_flight(key, Flights::detach)
     }
 
     /// The same for all keys.
     fn _detach_all(&self, py: Python<'_>) {
+        self.forgets.add(1);
         self.flights.with(py, Flights::detach_all);
     }
 
@@ -360,6 +363,21 @@ impl Memo {
     /// Counts a run of the function that returned after so many seconds.
     fn _count_load(&self, seconds: f64) {
         self.counters.add_load(seconds);
+    }
+
+    /// How often results were forgotten, of one key or of all.
+    #[getter]
+    fn _forgets(&self) -> u64 {
+        self.forgets.get()
+    }
+
+    /// Counts an expired item of the native cache that something else takes the place of.
+    fn _count_expiration(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(cache) = self.cache.bound(py) {
+            let cache = cache.cast::<Cache>()?.get();
+            cache.store.with(py, |store| store.tally.expired += 1);
+        }
+        Ok(())
     }
 
     fn _count_error(&self) {
