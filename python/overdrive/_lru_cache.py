@@ -92,6 +92,11 @@ class LRUCachedFunction(Memo, Generic[_P, _R]):
         return self
 
 
+# The signatures of these are shown as `()`, like those of functions in C; CPython's tests look.
+LRUCachedFunction.cache_info.__annotations__ = {}
+LRUCachedFunction.cache_clear.__annotations__ = {}
+
+
 @overload
 def lru_cache(maxsize: Callable[_P, _R], typed: bool = False) -> LRUCachedFunction[_P, _R]: ...
 @overload

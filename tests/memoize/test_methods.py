@@ -371,7 +371,8 @@ def test_class_that_a_finalizer_saved_from_the_collector_does_not_confuse_instan
     instances = [owner(2)]
     while id(instances[-1]) != address and len(instances) < 1000:
         instances.append(owner(2))
-    assert id(instances[-1]) == address, "the address was not used again"
+    if id(instances[-1]) != address:
+        pytest.skip("the address was not used again")
     assert instances[-1].get() == 2
 
 

@@ -58,7 +58,15 @@ TASKS = [
 
 
 def play(module: str, scenario: str) -> None:
-    command = [sys.executable, "-m", f"tests.memoize.{module}", scenario]
+    # Since Python 3.12 each fork of a process with threads warns; these are what is tested.
+    command = [
+        sys.executable,
+        "-W",
+        "ignore:This process:DeprecationWarning",
+        "-m",
+        f"tests.memoize.{module}",
+        scenario,
+    ]
     done = subprocess.run(command, cwd=ROOT, timeout=TIMEOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
