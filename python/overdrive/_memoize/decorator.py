@@ -113,9 +113,9 @@ def memoize(
     of functions that several threads or tasks compute. The cancellation of a call disturbs no other; a load for which
     nobody waits any more is cancelled.
 
-    In a class body, each instance has results of its own, which do not keep it alive (a result that refers to its
-    instance does). Instances need not be hashable, but weakly referenceable. Of class methods the class is a part of
-    the key.
+    Directly in a class body (under other decorators `method=True` has to say so), each instance has results of its
+    own, which do not keep it alive (a result that refers to its instance does). Instances need not be hashable, but
+    weakly referenceable. Of class methods the class is a part of the key.
 
     Args:
         maxsize: how many results to keep, of a method for each instance; `None` for all, 0 for none.
@@ -155,8 +155,8 @@ def memoize(
         TypeError: an option or the function has the wrong type. When it is called: an argument is not hashable.
         ValueError: an option is out of range, or contradicts another one.
 
-    Cost: O(1) for each call. A hit costs less than calling the function would. Thread-safe; after a fork, the child
-    keeps the results and waits for none of the parent's threads.
+    Cost: O(1) for each call. A hit costs about what calling an empty function does, or less. Thread-safe; after a
+    fork, the child keeps the results and waits for none of the parent's threads.
 
     Example:
         >>> @memoize(maxsize=100, ttl=60)
