@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import ref
 
 if TYPE_CHECKING:
     from typing import Any
+    from weakref import ReferenceType
 
     from overdrive._memoize.function import Memoized
 
 __all__ = ("functions", "register")
 
-_functions: WeakSet[Memoized[..., Any]] = WeakSet()
+# By address. Not a `WeakSet`: that cannot be listed while another thread adds to it.
+_functions: dict[int, ReferenceType[Memoized[..., Any]]] = {}
 
 
 def register(function: Memoized[..., Any]) -> None:
     """Enter a function; it is forgotten when nobody else refers to it."""
-    _functions.add(function)
+    address = id(function)
+    _functions[address] = ref(function, partial(_functions.pop, address))
 
 
 def functions() -> list[Memoized[..., Any]]:
     """Return the memoized functions that are alive, in no order; of methods, those of the class."""
-    return list(_functions)
+    found = [reference() for reference in list(_functions.values())]
+    return [function for function in found if function is not None]
 
 
 def _after_fork_in_child() -> None:
