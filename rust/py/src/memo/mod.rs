@@ -171,7 +171,15 @@ impl Memo {
         let (Some(getter), Some(owner)) = (self.getter.bound(py), self.owner.bound(py)) else {
             return Ok(self.cache.bound(py));
         };
-        match getter.call1((owner,)) {
+        let arguments = [owner.as_ptr()];
+        // SAFETY: both are alive; the result is a new reference, or null with an exception set. Called
+        // by a function that `thread_exit` has a stub for, which `call1` does not.
+        let cache = unsafe {
+            let cache =
+                ffi::PyObject_Vectorcall(getter.as_ptr(), arguments.as_ptr(), 1, null_mut());
+            Bound::from_owned_ptr_or_err(py, cache)
+        };
+        match cache {
             Ok(cache) if cache.is_instance_of::<Cache>() => Ok(Some(cache)),
             Ok(_) => Ok(None),
             Err(error) => {

@@ -60,6 +60,7 @@ stub!("PyImport_Import");
 stub!("PyIter_Next");
 stub!("PyList_Append");
 stub!("PyList_New");
+stub!("PyMethod_New");
 stub!("PyNumber_Add");
 stub!("PyNumber_Index");
 stub!("PyObject_Call");

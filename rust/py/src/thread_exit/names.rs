@@ -19,6 +19,7 @@ pub const NAMES: &[&str] = &[
     "PyIter_Next",
     "PyList_Append",
     "PyList_New",
+    "PyMethod_New",
     "PyNumber_Add",
     "PyNumber_Index",
     "PyObject_Call",
