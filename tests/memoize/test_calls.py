@@ -422,3 +422,24 @@ def test_refresh_does_not_keep_what_was_invalidated_meanwhile() -> None:
     function = memoize(compute)
     assert function.refresh(1) == "old"
     assert not function.cached(1)
+
+
+@pytest.mark.parametrize("options", [{}, {"ttl": 10}])
+def test_cache_that_overrides_lookups_serves_everything_that_a_function_has(options: dict[str, Any]) -> None:
+    class Counting(LRUCache[Any, Any]):
+        lookups = 0
+
+        def __getitem__(self, key: Any) -> Any:
+            self.lookups += 1
+            return super().__getitem__(key)
+
+    cache = Counting(10)
+    counted = Counted()
+    function = memoize(cache=cache, **options)(counted)
+    assert function(1) == function(1)
+    assert function.cache_info().misses == 1
+    assert cache.lookups
+    assert function.cached(1)
+    assert function.peek(1) == function(1)
+    assert function.invalidate(1)
+    assert not function.cached(1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     _F = TypeVar("_F", bound="Landing")
 
-__all__ = ("Landing", "QueuedLanding", "board", "disembark", "wait_natively")
+__all__ = ("Landing", "QueuedLanding", "board", "wait_natively")
 
 # A waiting thread looks this often whether the leader still exists: after a fork in a signal handler it may not.
 _LOOK_SECONDS = 1.0
@@ -181,11 +181,3 @@ def board(flights: MutableMapping[Hashable, _F], key: Hashable, new: _F) -> _F:
     if first is not new and not first.is_in_the_air():
         flights[key] = first = new
     return first
-
-
-def disembark(flights: MutableMapping[Hashable, _F], key: Hashable, flight: _F) -> bool:
-    """Remove a flight; return whether it was still there, so that its result may be kept."""
-    if flights.get(key) is not flight:
-        return False
-    del flights[key]
-    return True

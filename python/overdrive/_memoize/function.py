@@ -16,7 +16,7 @@ from overdrive._calls import native_lookup
 from overdrive._core import Cache, Entry, Memo
 from overdrive._info import MemoInfo
 from overdrive._memoize import registry, threads
-from overdrive._memoize.flight import disembark, wait_natively
+from overdrive._memoize.flight import wait_natively
 from overdrive._memoize.lifetimes import Verdict, error_entry, judge, unwrap, value_entry
 from overdrive._plan import plan
 from overdrive.keys import hashkey, typedkey
@@ -61,7 +61,7 @@ class Memoized(Memo, Generic[_P, _R]):
             is `None`: each instance has a cache of its own, `instance.method.cache`.
     """
 
-    __slots__ = ("_flights", "_name", "_options", "cache")
+    __slots__ = ("_flights", "_is_native", "_name", "_options", "cache")
 
     __wrapped__: Callable[_P, Any]
     __name__: str
@@ -84,6 +84,7 @@ class Memoized(Memo, Generic[_P, _R]):
         else:
             self.cache = options.cache
         native = native_lookup(self.cache)
+        self._is_native = native is not None
         simply = options.is_simply_timed and not self._asynchronous
         super().__init__(
             function,
@@ -101,7 +102,7 @@ class Memoized(Memo, Generic[_P, _R]):
                 entries=options.timed,
                 asynchronous=self._asynchronous,
                 single_flight=options.single_flight,
-                direct=native is not None and simply,
+                direct=self._is_native and simply,
             ),
         )
         if bound:
@@ -225,7 +226,7 @@ class Memoized(Memo, Generic[_P, _R]):
     def _peek(self, key: Hashable) -> Any:  # noqa: ANN401
         """Return what is kept for a key, if it may still be returned, or `ABSENT`; does not count as a use."""
         try:
-            stored = self._find(key) if self._is_native() else self.cache[key]
+            stored = self._find(key) if self._is_native else self.cache[key]
         except KeyError:
             return ABSENT
         if isinstance(stored, Entry):
@@ -269,7 +270,7 @@ class Memoized(Memo, Generic[_P, _R]):
             self._store_entry(key, entry, now)
 
     def _store_entry(self, key: Hashable, entry: Entry | None, now: float) -> None:
-        if self._is_native():
+        if self._is_native:
             try:
                 old = self._find(key)
             except KeyError:
@@ -306,12 +307,10 @@ class Memoized(Memo, Generic[_P, _R]):
         """
         return self._forgets == forgets or (flight is not None and self._flights.get(key) is flight)
 
-    def _land(self, key: Hashable, flight: Landing | None) -> bool:
-        """End the entry of a flight, if there is one; return whether its result may be kept."""
-        return flight is None or disembark(self._flights, key, flight)
-
-    def _is_native(self) -> bool:
-        return isinstance(self.cache, Cache)
+    def _land(self, key: Hashable, flight: Landing | None) -> None:
+        """Let nobody find a flight any more, if there is one."""
+        if flight is not None and self._flights.get(key) is flight:
+            del self._flights[key]
 
     # --- being a function -------------------------------------------------------------------------
 

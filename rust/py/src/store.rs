@@ -241,15 +241,6 @@ impl Store {
         self.hints.note(address, slot);
     }
 
-    /// Looks up a key that is told by its hash and the object that it is.
-    #[inline(always)]
-    pub fn find_object(&self, hash: u64, is_key: impl Fn(u64, Obj) -> bool) -> Option<Slot> {
-        self.index.find(hash, |slot| {
-            let entry = &self.entries[slot as usize];
-            entry.key.is_some_and(|key| is_key(entry.hash, key))
-        })
-    }
-
     /// Whether the policy is LRU, and items do not expire: the case that has short ways of its own.
     #[inline(always)]
     pub fn is_plain(&self) -> bool {

@@ -161,12 +161,6 @@ impl Entry {
         self.load_seconds
     }
 
-    /// Until then a hit asks nothing further.
-    #[getter]
-    fn _quiet_until(&self) -> f64 {
-        self.quiet_until
-    }
-
     /// Notes a use at a time.
     fn _use(&self, now: f64) {
         self.idle_until
