@@ -21,7 +21,7 @@ fn scattered(size: u32) -> Vec<Slot> {
 fn full<P: Policy + Default>(size: u32) -> P {
     let mut policy = P::default();
     policy.reserve(size as usize).expect("memory");
-    (0..size).for_each(|slot| policy.on_insert(slot));
+    (0..size).for_each(|slot| policy.on_insert(slot, slot.into()));
     policy
 }
 
@@ -43,7 +43,7 @@ fn bench_policy<P: Policy + Default>(criterion: &mut Criterion, name: &str) {
             bencher.iter(|| {
                 order
                     .iter()
-                    .for_each(|&slot| policy.on_recycle(black_box(slot)))
+                    .for_each(|&slot| policy.on_recycle(black_box(slot), slot.into(), slot.into()))
             });
         });
         group.finish();

@@ -6,23 +6,12 @@ use std::collections::TryReserveError;
 
 use hashbrown::HashTable;
 
-use crate::Slot;
+use crate::{Slot, spread};
 
 /// Finds slots by the hash of their key.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     table: HashTable<Slot>,
-}
-
-/// Spreads a Python hash over 64 bits.
-///
-/// Small ints hash to themselves and tuples of them to similar values; the table takes the bucket
-/// from the low bits and a tag from the high ones, so both must depend on all of the input.
-#[inline(always)]
-fn spread(hash: u64) -> u64 {
-    const ODD: u128 = 0x9E37_79B9_7F4A_7C15;
-    let product = u128::from(hash ^ 0x2545_F491_4F6C_DD1D) * ODD;
-    (product >> 64) as u64 ^ product as u64
 }
 
 impl Index {

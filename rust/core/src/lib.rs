@@ -35,3 +35,14 @@ pub type Slot = u32;
 
 /// The largest number of slots; two values above it serve as markers.
 pub const MAX_SLOTS: usize = u32::MAX as usize - 64;
+
+/// Spreads a Python hash over 64 bits.
+///
+/// Small ints hash to themselves and tuples of them to similar values; tables take a bucket from the
+/// low bits and a tag from the high ones, so both must depend on all of the input.
+#[inline(always)]
+pub fn spread(hash: u64) -> u64 {
+    const ODD: u128 = 0x9E37_79B9_7F4A_7C15;
+    let product = u128::from(hash ^ 0x2545_F491_4F6C_DD1D) * ODD;
+    (product >> 64) as u64 ^ product as u64
+}

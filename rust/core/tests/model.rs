@@ -48,7 +48,7 @@ fn agree<P: Policy + Default, M: Model>(ops: &[Op]) -> Result<(), TestCaseError>
         policy.reserve(SLOTS as usize).expect("small");
         match op {
             Op::Use(slot) | Op::Replace(slot) if !model.contains(slot) => {
-                policy.on_insert(slot);
+                policy.on_insert(slot, u64::from(slot));
                 model.insert(slot);
             }
             Op::Use(slot) => {
@@ -64,14 +64,14 @@ fn agree<P: Policy + Default, M: Model>(ops: &[Op]) -> Result<(), TestCaseError>
                 model.remove(slot);
             }
             Op::Recycle(slot) if model.contains(slot) => {
-                policy.on_recycle(slot);
+                policy.on_recycle(slot, u64::from(slot), u64::from(slot));
                 model.remove(slot);
                 model.insert(slot);
             }
             Op::Remove(_) | Op::Recycle(_) => {}
             Op::Evict => {
                 if let Some(slot) = model.victim() {
-                    prop_assert_eq!(policy.victim(), Some(slot));
+                    prop_assert_eq!(policy.victim(None), Some(slot));
                     policy.on_remove(slot);
                     model.remove(slot);
                 }
@@ -82,7 +82,7 @@ fn agree<P: Policy + Default, M: Model>(ops: &[Op]) -> Result<(), TestCaseError>
             }
         }
         prop_assert_eq!(policy.check(model.len()), Ok(()));
-        prop_assert_eq!(policy.victim(), model.victim());
+        prop_assert_eq!(policy.victim(None), model.victim());
     }
     Ok(())
 }
@@ -226,7 +226,7 @@ proptest! {
         for op in ops {
             match op {
                 Op::Use(slot) if !model.contains(slot) => {
-                    policy.on_insert(slot);
+                    policy.on_insert(slot, u64::from(slot));
                     model.insert(slot);
                 }
                 Op::Remove(slot) if model.contains(slot) => {

@@ -308,7 +308,7 @@ fn remove_victim<'py>(slf: &Bound<'py, Cache>) -> PyResult<(Bound<'py, PyAny>, B
     let py = slf.py();
     let mut gone = Gone::default();
     let item = slf.get().store.with(py, |store| {
-        store.victim().map(|slot| store.take(slot, &mut gone))
+        store.victim(None).map(|slot| store.evict(slot, &mut gone))
     });
     match item {
         // SAFETY: both references were handed over.
@@ -324,7 +324,7 @@ fn remove_victim_visibly<'py>(
     let py = slf.py();
     let victim = slf.get().store.with(py, |store| {
         store
-            .victim()
+            .victim(None)
             .map(|slot| (store.key(slot).incref(), store.value(slot).incref()))
     });
     let Some((key, value)) = victim else {

@@ -412,7 +412,7 @@ fn restore_rank(store: &mut Store, rank: &Bound<'_, PyAny>, slots: &[Slot]) -> P
             restored.reserve(top).map_err(no_memory)?;
             for position in rank.extract::<Vec<usize>>()? {
                 if let Some(slot) = slot(position)? {
-                    restored.on_insert(slot);
+                    restored.on_insert(slot, 0);
                 }
             }
             *policy = restored;

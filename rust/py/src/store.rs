@@ -359,8 +359,8 @@ impl Store {
 
     /// The item to evict next, where that is for the store to say.
     #[inline]
-    pub fn victim(&self) -> Option<Slot> {
-        with_policy!(&self.policy, self.order.front(), policy => policy.victim())
+    pub fn victim(&mut self, newcomer: Option<u64>) -> Option<Slot> {
+        with_policy!(&mut self.policy, self.order.front(), policy => policy.victim(newcomer))
     }
 
     /// Why an item of this size can never be stored, if so.
@@ -390,7 +390,11 @@ impl Store {
         }
         let full = self.budget.is_over(self.len(), item.size, at);
         let one_for_one = full && at.is_none() && may_evict && self.budget.sizes().is_none();
-        let recycled = if one_for_one { self.victim() } else { None };
+        let recycled = if one_for_one {
+            self.victim(Some(item.hash))
+        } else {
+            None
+        };
         if at.is_none()
             && let Err(shortage) = self.reserve(recycled.is_none())
         {
@@ -407,12 +411,14 @@ impl Store {
             gone.push(value);
             victim
         } else {
+            let newcomer = at.is_none().then_some(item.hash);
             while self.budget.is_over(self.len(), item.size, at) {
-                let Some(victim) = self.victim().filter(|_| may_evict) else {
+                let Some(victim) = self.victim(newcomer).filter(|_| may_evict) else {
                     return Put::Full;
                 };
-                self.remove(victim, gone);
-                self.tally.evicted += 1;
+                let (key, value) = self.evict(victim, gone);
+                gone.push(key);
+                gone.push(value);
                 at = at.filter(|&slot| slot != victim);
             }
             match at {
@@ -447,9 +453,9 @@ impl Store {
         if !full || !matches!(self.expiry, Expiry::Never) {
             return None;
         }
-        let victim = match &self.policy {
-            Eviction::Lru(policy) => policy.victim(),
-            _ => self.victim(),
+        let victim = match &mut self.policy {
+            Eviction::Lru(policy) => policy.victim(None),
+            _ => self.victim(Some(hash)),
         }?;
         self.reserve(false).ok()?;
         Some(self.recycle(victim, hash, key, value))
@@ -491,11 +497,26 @@ impl Store {
     /// reference goes to `gone`.
     #[inline]
     pub fn take(&mut self, slot: Slot, gone: &mut Gone) -> (Obj, Obj) {
+        with_policy!(&mut self.policy, (), policy => policy.on_remove(slot));
+        self.empty_slot(slot, gone)
+    }
+
+    /// As [`take`](Self::take), to make room.
+    #[inline]
+    pub fn evict(&mut self, slot: Slot, gone: &mut Gone) -> (Obj, Obj) {
+        let hash = self.entries[slot as usize].hash;
+        with_policy!(&mut self.policy, (), policy => policy.on_evict(slot, hash));
+        self.tally.evicted += 1;
+        self.empty_slot(slot, gone)
+    }
+
+    /// Takes a slot that the policy knows to be out from everywhere else.
+    #[inline]
+    fn empty_slot(&mut self, slot: Slot, gone: &mut Gone) -> (Obj, Obj) {
         let Entry { key, value, hash } = self.entries[slot as usize];
         self.epoch += 1;
         self.index.remove(hash, slot);
         self.order.remove(slot);
-        with_policy!(&mut self.policy, (), policy => policy.on_remove(slot));
         self.budget.release(slot);
         self.expiry.unset(slot, gone);
         self.entries[slot as usize] = Entry {
@@ -610,7 +631,7 @@ impl Store {
         self.index
             .insert(item.hash, slot, |slot| entries[slot as usize].hash);
         self.order.push_back(slot);
-        with_policy!(&mut self.policy, (), policy => policy.on_insert(slot));
+        with_policy!(&mut self.policy, (), policy => policy.on_insert(slot, item.hash));
         self.budget.charge(slot, item.size, false);
         slot
     }
@@ -632,8 +653,8 @@ impl Store {
         self.index.move_slot(slot, old_hash, hash, hash_of);
         self.order.move_to_back(slot);
         match &mut self.policy {
-            Eviction::Lru(policy) => policy.on_recycle(slot),
-            _ => self.recycle_in_policy(slot),
+            Eviction::Lru(policy) => policy.on_recycle(slot, old_hash, hash),
+            _ => self.recycle_in_policy(slot, old_hash, hash),
         }
         (
             old_key.expect("slot is in use"),
@@ -642,8 +663,8 @@ impl Store {
     }
 
     #[inline(never)]
-    fn recycle_in_policy(&mut self, slot: Slot) {
-        with_policy!(&mut self.policy, (), policy => policy.on_recycle(slot));
+    fn recycle_in_policy(&mut self, slot: Slot, old: u64, new: u64) {
+        with_policy!(&mut self.policy, (), policy => policy.on_recycle(slot, old, new));
     }
 
     /// Replaces the value of a slot; the first of equal keys stays.

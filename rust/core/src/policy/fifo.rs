@@ -24,7 +24,7 @@ impl Policy for Fifo {
         self.written.reserve(slots)
     }
     #[inline]
-    fn on_insert(&mut self, slot: Slot) {
+    fn on_insert(&mut self, slot: Slot, _hash: u64) {
         self.written.push_back(slot);
     }
     #[inline]
@@ -38,12 +38,15 @@ impl Policy for Fifo {
         self.written.remove(slot);
     }
     #[inline]
-    fn on_recycle(&mut self, slot: Slot) {
+    fn on_recycle(&mut self, slot: Slot, _old: u64, _new: u64) {
         self.written.move_to_back(slot);
     }
     #[inline]
-    fn victim(&self) -> Option<Slot> {
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
         self.written.front()
+    }
+    fn ranking(&self) -> Vec<Slot> {
+        self.written.iter().collect()
     }
     fn clear(&mut self) {
         self.written.clear();
@@ -65,11 +68,11 @@ mod tests {
         let mut policy = Fifo::default();
         policy.reserve(3).expect("small");
         for slot in 0..3 {
-            policy.on_insert(slot);
+            policy.on_insert(slot, 0);
         }
         policy.on_hit(0);
-        assert_eq!(policy.victim(), Some(0));
+        assert_eq!(policy.victim(None), Some(0));
         policy.on_replace(0);
-        assert_eq!(policy.victim(), Some(1)); // 1, 2, 0
+        assert_eq!(policy.victim(None), Some(1)); // 1, 2, 0
     }
 }

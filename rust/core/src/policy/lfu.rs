@@ -158,7 +158,7 @@ impl Policy for Lfu {
         Ok(())
     }
 
-    fn on_insert(&mut self, slot: Slot) {
+    fn on_insert(&mut self, slot: Slot, _hash: u64) {
         let first = self.buckets[0].next;
         let bucket = if first != 0 && self.buckets[first as usize].count == 1 {
             first
@@ -201,9 +201,13 @@ impl Policy for Lfu {
     }
 
     #[inline]
-    fn victim(&self) -> Option<Slot> {
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
         let first = self.buckets.first()?.next;
         (first != 0).then(|| self.buckets[first as usize].first)
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        self.buckets().flat_map(|(_, slots)| slots).collect()
     }
 
     fn clear(&mut self) {
@@ -247,7 +251,7 @@ mod tests {
         let mut policy = Lfu::default();
         policy.reserve(slots as usize).expect("small");
         for slot in 0..slots {
-            policy.on_insert(slot);
+            policy.on_insert(slot, 0);
         }
         policy
     }
@@ -274,9 +278,9 @@ mod tests {
         for slot in [2, 1, 0] {
             policy.on_hit(slot);
         }
-        assert_eq!(policy.victim(), Some(2));
+        assert_eq!(policy.victim(None), Some(2));
         policy.on_remove(2);
-        assert_eq!(policy.victim(), Some(1));
+        assert_eq!(policy.victim(None), Some(1));
         policy.check(2).expect("consistent");
     }
 

@@ -24,7 +24,7 @@ impl Policy for Lru {
         self.used.reserve(slots)
     }
     #[inline]
-    fn on_insert(&mut self, slot: Slot) {
+    fn on_insert(&mut self, slot: Slot, _hash: u64) {
         self.used.push_back(slot);
     }
     #[inline(always)]
@@ -40,12 +40,15 @@ impl Policy for Lru {
         self.used.remove(slot);
     }
     #[inline(always)]
-    fn on_recycle(&mut self, slot: Slot) {
+    fn on_recycle(&mut self, slot: Slot, _old: u64, _new: u64) {
         self.used.move_to_back(slot);
     }
     #[inline(always)]
-    fn victim(&self) -> Option<Slot> {
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
         self.used.front()
+    }
+    fn ranking(&self) -> Vec<Slot> {
+        self.used.iter().collect()
     }
     fn clear(&mut self) {
         self.used.clear();
@@ -67,11 +70,11 @@ mod tests {
         let mut policy = Lru::default();
         policy.reserve(3).expect("small");
         for slot in 0..3 {
-            policy.on_insert(slot);
+            policy.on_insert(slot, 0);
         }
         policy.on_hit(0); // 1, 2, 0
-        assert_eq!(policy.victim(), Some(1));
+        assert_eq!(policy.victim(None), Some(1));
         policy.on_remove(1);
-        assert_eq!(policy.victim(), Some(2));
+        assert_eq!(policy.victim(None), Some(2));
     }
 }

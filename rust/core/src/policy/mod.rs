@@ -20,26 +20,42 @@ const LEAD: u32 = 8;
 /// An eviction order over slots.
 ///
 /// Callers guarantee: `on_insert` only for a slot that is out and was reserved, every other call
-/// only for a slot that is in. Implementations guarantee: O(1), no allocation, no failure.
+/// only for a slot that is in; the hash of a key is always the same, though not necessarily well
+/// mixed (see [`crate::spread`]). Implementations guarantee: O(1) amortised, no allocation, no
+/// failure.
+///
+/// A policy is not told how much the cache may hold: items may have sizes, and the limit may
+/// change. Where its paper has a capacity, it takes the number of slots that are in when it is
+/// asked for a victim, which is the same thing in a full cache of items of size one.
 pub trait Policy {
     /// Makes room for slots below `slots`; on failure nothing has changed.
     fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError>;
-    /// The slot was filled.
-    fn on_insert(&mut self, slot: Slot);
+    /// The slot was filled with a key of this hash, which was not in.
+    fn on_insert(&mut self, slot: Slot, hash: u64);
     /// The slot was read.
     fn on_hit(&mut self, slot: Slot);
     /// The slot's value was replaced.
     fn on_replace(&mut self, slot: Slot);
-    /// The slot was emptied.
+    /// The slot was emptied: its item was deleted or has expired.
     fn on_remove(&mut self, slot: Slot);
-    /// The slot was emptied and filled again at once.
+    /// The slot was emptied to make room; its key had this hash.
     #[inline]
-    fn on_recycle(&mut self, slot: Slot) {
+    fn on_evict(&mut self, slot: Slot, _hash: u64) {
         self.on_remove(slot);
-        self.on_insert(slot);
     }
-    /// The slot to evict next; `None` when there is none or when the choice is not the policy's.
-    fn victim(&self) -> Option<Slot>;
+    /// The slot was emptied to make room for a key of hash `new`, and filled with that at once.
+    #[inline]
+    fn on_recycle(&mut self, slot: Slot, old: u64, new: u64) {
+        self.on_evict(slot, old);
+        self.on_insert(slot, new);
+    }
+    /// The slot to evict next, to make room for a key of hash `newcomer` if there is one; `None`
+    /// when there is none or when the choice is not the policy's. Asked again without a change in
+    /// between, it gives the same answer.
+    fn victim(&mut self, newcomer: Option<u64>) -> Option<Slot>;
+    /// All slots from the coldest to the hottest: the next victim first, as far as that is
+    /// settled.
+    fn ranking(&self) -> Vec<Slot>;
     /// Forgets every slot and returns the memory.
     fn clear(&mut self);
     /// Bytes allocated.

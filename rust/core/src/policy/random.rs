@@ -33,7 +33,7 @@ impl Policy for Random {
     }
 
     #[inline]
-    fn on_insert(&mut self, slot: Slot) {
+    fn on_insert(&mut self, slot: Slot, _hash: u64) {
         self.position[slot as usize] = self.list.len() as u32;
         self.list.push(slot);
     }
@@ -53,8 +53,12 @@ impl Policy for Random {
         }
     }
 
-    fn victim(&self) -> Option<Slot> {
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
         None
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        self.list.clone()
     }
 
     fn clear(&mut self) {
@@ -89,7 +93,7 @@ mod tests {
         let mut policy = Random::default();
         policy.reserve(4).expect("small");
         for slot in 0..4 {
-            policy.on_insert(slot);
+            policy.on_insert(slot, 0);
         }
         policy.on_remove(1);
         assert_eq!(policy.list(), [0, 3, 2]);
