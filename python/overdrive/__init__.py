@@ -24,16 +24,23 @@ from overdrive._core import (
 from overdrive._info import CacheInfo, MemoInfo
 from overdrive._lru_cache import cache, lru_cache
 from overdrive._memoize import memoize
-from overdrive.exceptions import OverdriveError, WaitTimeout
+from overdrive._memory import AgeHistogram, CacheStats, MemoryCache
+from overdrive._strategy import CacheStrategy
+from overdrive.exceptions import CacheFullError, OverdriveError, WaitTimeout
 
 __all__ = (
+    "AgeHistogram",
     "Cache",
+    "CacheFullError",
     "CacheInfo",
+    "CacheStats",
+    "CacheStrategy",
     "Entry",
     "FIFOCache",
     "LFUCache",
     "LRUCache",
     "MemoInfo",
+    "MemoryCache",
     "OverdriveError",
     "RRCache",
     "TLRUCache",

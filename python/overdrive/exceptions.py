@@ -1,16 +1,21 @@
 """The exceptions of Overdrive.
 
 OverdriveError
+├── CacheFullError (also a ValueError)
 └── WaitTimeout (also a TimeoutError)
 """
 
 from __future__ import annotations
 
-__all__ = ("OverdriveError", "WaitTimeout")
+__all__ = ("CacheFullError", "OverdriveError", "WaitTimeout")
 
 
 class OverdriveError(Exception):
     """The base of all exceptions that are Overdrive's own."""
+
+
+class CacheFullError(OverdriveError, ValueError):
+    """What is pinned leaves no room for another item; a `ValueError`, as for an item that is too large."""
 
 
 class WaitTimeout(OverdriveError, TimeoutError):  # noqa: N818 - as `TimeoutError`
@@ -18,4 +23,4 @@ class WaitTimeout(OverdriveError, TimeoutError):  # noqa: N818 - as `TimeoutErro
 
 
 # The public names, under which they are shown and pickled.
-OverdriveError.__module__ = WaitTimeout.__module__ = "overdrive"
+CacheFullError.__module__ = OverdriveError.__module__ = WaitTimeout.__module__ = "overdrive"

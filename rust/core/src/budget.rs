@@ -115,6 +115,45 @@ impl Budget {
         }
     }
 
+    /// Whether `size` fits if only the `kept` slots stay.
+    #[must_use]
+    pub fn fits_beside(&self, size: Size, kept: impl Iterator<Item = Slot>) -> bool {
+        match self {
+            Budget::Units { capacity } => (kept.count() as u64) < *capacity,
+            Budget::Sized(sized) => {
+                let add = |sum: Total, slot| sum.plus(sized.sizes[slot as usize].into());
+                !kept.fold(size.into(), add).exceeds(sized.limit)
+            }
+        }
+    }
+
+    /// Whether what there is exceeds the limit, as after it was lowered.
+    #[must_use]
+    pub fn is_exceeded(&self, len: usize) -> bool {
+        match self {
+            Budget::Units { capacity } => len as u64 > *capacity,
+            Budget::Sized(sized) => sized.used.exceeds(sized.limit),
+        }
+    }
+
+    /// The limit.
+    #[must_use]
+    pub fn limit(&self) -> Total {
+        match self {
+            Budget::Units { capacity: u64::MAX } => Total::Float(f64::INFINITY),
+            Budget::Units { capacity } => Total::Int((*capacity).into()),
+            Budget::Sized(sized) => sized.limit,
+        }
+    }
+
+    /// Changes the limit.
+    pub fn set_limit(&mut self, limit: Total) {
+        match self {
+            Budget::Units { capacity } => *capacity = limit.whole_units(),
+            Budget::Sized(sized) => sized.limit = limit,
+        }
+    }
+
     /// Forgets every slot.
     pub fn clear(&mut self) {
         if let Budget::Sized(sized) = self {

@@ -14,7 +14,9 @@
 //! - [`policy`]: which slot leaves next, one algorithm per file.
 //! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
 //! - [`budget`]: how much a cache may hold and how much it holds.
-//! - [`heap`]: deadlines that are not in insertion order.
+//! - [`heap`]: deadlines of any kind that are not in insertion order.
+//! - [`wheel`]: deadlines that are numbers, in O(1).
+//! - [`tags`], [`pins`], [`ages`]: what else a slot may have.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring; whatever may allocate
 //! is a separate `reserve` call that fails without changing anything; every other call neither
@@ -22,13 +24,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ages;
 pub mod budget;
 pub mod heap;
 pub mod hints;
 pub mod index;
+pub mod pins;
 pub mod policy;
 pub mod ring;
 pub mod size;
+pub mod tags;
+pub mod wheel;
 
 /// Names a cached item. Slots are dense: the caller reuses emptied ones.
 pub type Slot = u32;

@@ -11,14 +11,18 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyType};
 
 use crate::cache::Cache;
 use crate::classes;
+use crate::memory::MemoryCache;
 
-static ORIGINAL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+/// The functions that were there before, by family of classes.
+static ORIGINALS: [AtomicPtr<c_void>; 2] = [const { AtomicPtr::new(null_mut()) }; 2];
+const CACHES: usize = 0;
+const MEMORY: usize = 1;
 
-unsafe extern "C" fn traverse(
+unsafe extern "C" fn traverse<const FAMILY: usize>(
     slf: *mut PyObject,
     visit: ffi::visitproc,
     argument: *mut c_void,
@@ -26,7 +30,7 @@ unsafe extern "C" fn traverse(
     // SAFETY: CPython calls with the arguments of the slot; the pointer is that of the slot's
     // previous function.
     unsafe {
-        let original = ORIGINAL.load(Ordering::Relaxed);
+        let original = ORIGINALS[FAMILY].load(Ordering::Relaxed);
         let stopped = transmute::<*mut c_void, ffi::traverseproc>(original)(slf, visit, argument);
         if stopped != 0 {
             return stopped;
@@ -35,14 +39,23 @@ unsafe extern "C" fn traverse(
     }
 }
 
-/// Makes instances of `Cache` and everything derived from it show their class, unless they do:
-/// a reference shown twice would free what is in use.
+/// Makes instances of `Cache`, `MemoryCache` and everything derived from them show their class, unless
+/// they do: a reference shown twice would free what is in use.
 pub fn install(py: Python<'_>) -> PyResult<()> {
-    let class = py.get_type::<Cache>();
-    let sample = class.call_method1("__new__", (&class,))?;
-    let shown = py.import("gc")?.call_method1("get_referents", (&sample,))?;
+    family::<CACHES>(&py.get_type::<Cache>(), &classes::all(py))?;
+    let memory = py.get_type::<MemoryCache>();
+    family::<MEMORY>(&memory, std::slice::from_ref(&memory))
+}
+
+fn family<const FAMILY: usize>(
+    class: &Bound<'_, PyType>,
+    derived: &[Bound<'_, PyType>],
+) -> PyResult<()> {
+    let sample = class.call_method1("__new__", (class,))?;
+    let gc = class.py().import("gc")?;
+    let shown = gc.call_method1("get_referents", (&sample,))?;
     let shown = shown.cast_into::<PyList>()?;
-    if shown.iter().any(|referent| referent.is(&class)) {
+    if shown.iter().any(|referent| referent.is(class)) {
         return Ok(());
     }
     // SAFETY: the classes are complete and live as long as the process. A class that has the
@@ -52,11 +65,11 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
         let Some(original) = (*class.as_type_ptr()).tp_traverse else {
             return Ok(());
         };
-        ORIGINAL.store(original as *mut c_void, Ordering::Relaxed);
-        for class in classes::all(py) {
+        ORIGINALS[FAMILY].store(original as *mut c_void, Ordering::Relaxed);
+        for class in derived {
             let slot = &mut (*class.as_type_ptr()).tp_traverse;
             if slot.is_some_and(|function| function as usize == original as usize) {
-                *slot = Some(traverse);
+                *slot = Some(traverse::<FAMILY>);
             }
         }
     }

@@ -136,7 +136,7 @@ fn initialise<'py>(
     arguments: &Arguments<'_, 'py>,
     mut config: Config,
 ) -> PyResult<()> {
-    let limit = number::limit(arguments.maxsize)?;
+    let limit = number::limit("maxsize", arguments.maxsize)?;
     if let Some(getsizeof) = arguments.getsizeof {
         check_callable("getsizeof", getsizeof)?;
         slf.setattr(pyo3::intern!(slf.py(), "getsizeof"), getsizeof)?;

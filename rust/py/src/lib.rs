@@ -7,6 +7,7 @@
 //! - `store`, `expiry`: what is inside the lock.
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `memory`: the cache with lifetimes, weights, tags, pins and listeners.
 //! - `memo`: functions whose results are kept.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
@@ -31,6 +32,7 @@ mod key;
 mod lock;
 mod mapping;
 mod memo;
+mod memory;
 mod number;
 mod obj;
 mod state;
@@ -56,6 +58,8 @@ mod _core {
     use crate::iter::CacheIterator;
     #[pymodule_export]
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
+    #[pymodule_export]
+    use crate::memory::MemoryCache;
     #[pymodule_export]
     use crate::timer::Timer;
 

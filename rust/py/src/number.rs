@@ -80,9 +80,9 @@ pub fn shown(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// Reads the `maxsize` argument: a real number >= 0, possibly infinite.
-pub fn limit(maxsize: &Bound<'_, PyAny>) -> PyResult<Total> {
-    let total = match number("maxsize", maxsize)? {
+/// Reads a limit, as the `maxsize` argument: a real number >= 0, possibly infinite.
+pub fn limit(what: &str, limit: &Bound<'_, PyAny>) -> PyResult<Total> {
+    let total = match number(what, limit)? {
         Number::Int(value) => Total::Int(value.into()),
         Number::Huge {
             negative: false,
@@ -90,14 +90,16 @@ pub fn limit(maxsize: &Bound<'_, PyAny>) -> PyResult<Total> {
         } => Total::Float(value),
         Number::Huge { negative: true, .. } => Total::Int(-1),
         Number::Float(value) if value.is_nan() => {
-            return Err(PyValueError::new_err(
-                "maxsize must be a number >= 0, got nan",
-            ));
+            return Err(PyValueError::new_err(format!(
+                "{what} must be a number >= 0, got nan"
+            )));
         }
         Number::Float(value) => Total::Float(value),
     };
     if total.is_negative() {
-        return Err(PyValueError::new_err("maxsize must be non-negative"));
+        return Err(PyValueError::new_err(format!(
+            "{what} must be non-negative"
+        )));
     }
     Ok(total)
 }

@@ -248,7 +248,7 @@ fn restore(slf: &Bound<'_, Cache>, state: &Bound<'_, PyDict>) -> PyResult<Store>
     }
     let mut store = construct::store(
         kind,
-        number::limit(&maxsize)?,
+        number::limit("maxsize", &maxsize)?,
         construct::hooks(slf, true)?,
         config,
     );

@@ -483,6 +483,23 @@ impl Store {
         self.remove(slot, gone);
     }
 
+    /// Withholds an item from the policy, which cannot evict it then. It may not be used, replaced or
+    /// removed until it was [handed back](Self::hand_back).
+    pub fn withhold(&mut self, slot: Slot) {
+        with_policy!(&mut self.policy, (), policy => policy.on_remove(slot));
+    }
+
+    /// Ends what [`withhold`](Self::withhold) began; the item is as if it had just been stored.
+    pub fn hand_back(&mut self, slot: Slot) {
+        let hash = self.entries[slot as usize].hash;
+        with_policy!(&mut self.policy, (), policy => policy.on_insert(slot, hash));
+    }
+
+    /// The slots that the policy has, from the coldest to the hottest.
+    pub fn ranking(&self) -> Vec<Slot> {
+        with_policy!(&self.policy, self.order.iter().collect(), policy => policy.ranking())
+    }
+
     /// The value in a slot, if there is such a slot and it is in use.
     pub fn value_at(&self, slot: usize) -> Option<Obj> {
         self.entries.get(slot)?.value
@@ -568,6 +585,11 @@ impl Store {
 
     /// Says which invariant is broken, if any.
     pub fn check(&self) -> Result<(), String> {
+        self.check_but(0)
+    }
+
+    /// As [`check`](Self::check), with so many items withheld from the policy.
+    pub fn check_but(&self, withheld: usize) -> Result<(), String> {
         let len = self.len();
         self.order.check(len)?;
         for slot in self.index.iter() {
@@ -586,12 +608,12 @@ impl Store {
         let slots: Vec<Slot> = self.order.iter().collect();
         self.budget.check(slots.into_iter())?;
         self.expiry.check(len)?;
-        with_policy!(&self.policy, Ok(()), policy => policy.check(len))
+        with_policy!(&self.policy, Ok(()), policy => policy.check(len - withheld))
     }
 
     /// Makes sure that there is room for another key and, if asked for, an empty slot.
     #[inline]
-    fn reserve(&mut self, slot: bool) -> Result<(), Put> {
+    pub fn reserve(&mut self, slot: bool) -> Result<(), Put> {
         let entries = &self.entries;
         let memory = self.index.reserve(|slot| entries[slot as usize].hash);
         memory.map_err(|_| Put::NoMemory)?;
@@ -622,7 +644,7 @@ impl Store {
 
     /// Fills the next empty slot.
     #[inline]
-    fn fill(&mut self, item: &Item) -> Slot {
+    pub fn fill(&mut self, item: &Item) -> Slot {
         let slot = self.empty as Slot;
         self.epoch += 1;
         self.empty = self.entries[slot as usize].hash;
@@ -639,7 +661,7 @@ impl Store {
     /// Evicts an item and stores another in its slot: what a full cache does all the time, in one
     /// step. All items count one. Hands out the old key and value with their references.
     #[inline(always)]
-    fn recycle(&mut self, slot: Slot, hash: u64, key: Obj, value: Obj) -> (Obj, Obj) {
+    pub fn recycle(&mut self, slot: Slot, hash: u64, key: Obj, value: Obj) -> (Obj, Obj) {
         self.tally.evicted += 1;
         self.epoch += 1;
         // Field by field: an entry that is copied whole is read before its parts have been written
@@ -669,7 +691,7 @@ impl Store {
 
     /// Replaces the value of a slot; the first of equal keys stays.
     #[inline]
-    fn replace(&mut self, slot: Slot, item: &Item, gone: &mut Gone) -> Slot {
+    pub fn replace(&mut self, slot: Slot, item: &Item, gone: &mut Gone) -> Slot {
         let value = item.value.incref();
         if let Some(old) = self.entries[slot as usize].value.replace(value) {
             gone.push(old);

@@ -1,0 +1,376 @@
+"""`MemoryCache`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import KeysView, Mapping
+from typing import TYPE_CHECKING, TypeVar, overload
+
+from overdrive._core import _MemoryCache
+from overdrive._memory.listeners import Listeners
+from overdrive._memory.loading import Loading
+from overdrive._memory.statistics import AgeHistogram, CacheStats
+from overdrive._memory.views import ItemsView, ValuesView
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from datetime import timedelta
+    from typing import Any, Self, TypeAlias
+
+    _Listener: TypeAlias = Callable[[Any, Any, str], object]
+
+__all__ = ("MemoryCache",)
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+
+_ABSENT: Any = object()
+# Says that an argument was left out where `None` means something.
+_SAME: Any = object()
+# The first bucket of ages ends here, and each next one at twice that.
+_YOUNGEST_SECONDS = 0.1
+
+
+class MemoryCache(_MemoryCache[K, V]):
+    """A cache in memory, bounded by count, weight or bytes, whose items may have lifetimes, tags and pins.
+
+    It is a mutable mapping: `cache[key]`, `cache[key] = value`, `in`, `get`, `pop`, `update` and the rest do what
+    they do with a `dict`, except that items are evicted when there are too many and vanish when their time is over.
+    Iterating and `==` see the live items in the order in which they were first set and count nothing as a use.
+
+    Args:
+        maxsize: how many items to keep, or what they may weigh together if there is a `weigher`: a number >= 0;
+            `None` or `math.inf` for no limit. With 0 nothing is kept.
+        policy: what to evict: `"adaptive"` (the default), `"lru"`, `"lfu"`, `"arc"`, `"s3fifo"`, `"wtinylfu"`,
+            `"lirs"`, `"sieve"`, `"2q"`, `"fifo"`, `"rr"`, or a `CacheStrategy`. See `docs/policies.md`.
+        ttl: how long an item lives after it was set: seconds or a `timedelta`; `None` for ever. An item may be set
+            with a ttl of its own.
+        idle: an item that is not used for so long is gone, whatever is left of its ttl: seconds or a `timedelta`,
+            more than 0; `None` for ever.
+        jitter: up to this fraction of each ttl is taken off at random, so that items which were set together do
+            not expire together; 0 to 1.
+        weigher: called as `weigher(key, value)` when an item is set; returns its weight, a number >= 0. Every item
+            weighs 1 by default.
+        max_bytes: what all keys and values may take together, as `sizeof` estimates them, plus about 100 bytes an
+            item for the cache itself; `None` for no limit. It holds besides `maxsize`.
+        on_evict: called as `on_evict(key, value, cause)` after an item has left; `cause` is `"expired"`, `"size"`
+            (it was evicted to make room), `"replaced"` (the key has another value now) or `"deleted"`. See
+            `add_listener`.
+        clock: gives the time in seconds; `time.monotonic` by default, read natively. For tests:
+            `overdrive.testing.FakeClock`.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of its range, or there is no such policy.
+
+    Setting an item raises `ValueError` if it alone exceeds a limit, and `CacheFullError`, a `ValueError` too, if what
+    is pinned leaves no room for it; nothing has changed then.
+
+    Expired items are never returned. They are removed a few at a time by later writes, all of them by `expire()` and
+    `len()`; no thread runs. All operations are O(1), except those that name many items.
+
+    Thread-safe: every operation is atomic. A key's `__eq__` and `__hash__`, the clock, the weigher, listeners and the
+    destructors of what left may use the cache; none of them runs while it is locked.
+
+    Example:
+        >>> cache = MemoryCache(1000, ttl=60)
+        >>> cache["user:1"] = "Ada"
+        >>> cache.set("user:2", "Grace", ttl=5, tags="users")
+        >>> cache.get_or_load("user:3", lambda key: "Edsger", tags="users")
+        'Edsger'
+        >>> cache.invalidate_tag("users")
+        2
+        >>> list(cache.items())
+        [('user:1', 'Ada')]
+        >>> cache.stats().misses
+        1
+    """
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]  # as all mutable mappings
+
+    def __init__(
+        self,
+        maxsize: float | None,
+        *,
+        policy: str = "adaptive",
+        ttl: float | timedelta | None = None,
+        idle: float | timedelta | None = None,
+        jitter: float = 0.0,
+        weigher: Callable[[K, V], float] | None = None,
+        max_bytes: int | None = None,
+        on_evict: Callable[[K, V, str], object] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        if clock is None and sys.platform != "linux":
+            from time import monotonic as clock  # only Linux reads it natively
+        if not isinstance(policy, str):
+            raise TypeError(f"policy must be a str or a CacheStrategy, got {policy!r}")
+        name = str(getattr(policy, "value", policy))
+        # Differs from cache to cache and from process to process: deadlines of several caches should not agree.
+        seed = hash((id(self), name, object())) & 0xFFFF_FFFF_FFFF
+        super().__init__(maxsize, name, ttl, idle, jitter, weigher, max_bytes, on_evict, clock, seed)
+        self._flights: dict[Hashable, Any] = {}
+        self._task_flights: dict[Hashable, Any] = {}
+
+    # --- reading and writing ------------------------------------------------------------------------
+
+    @overload
+    def pop(self, key: K) -> V: ...
+    @overload
+    def pop(self, key: K, default: V | T) -> V | T: ...
+    def pop(self, key: K, default: Any = _ABSENT) -> Any:
+        """Remove a key and return its value; for an absent key return `default`, if given, else raise `KeyError`."""
+        found = self._pop(key)
+        if found is not None:
+            return found[0]
+        if default is _ABSENT:
+            raise KeyError(key)
+        return default
+
+    def update(self, other: Any = (), /, **more: Any) -> None:  # noqa: ANN401 - whatever `dict.update` takes
+        """Set all items of a mapping or an iterable of pairs, then the keyword arguments."""
+        self._set_pairs(_pairs(other))
+        if more:
+            self._set_pairs(list(more.items()))  # type: ignore[arg-type]
+
+    def set_many(
+        self,
+        items: Mapping[K, V] | Iterable[tuple[K, V]],
+        *,
+        ttl: float | timedelta | None = None,
+        tags: str | Iterable[str] | None = None,
+    ) -> None:
+        """Set all items of a mapping or an iterable of pairs, as `set` does, in order.
+
+        Each is set atomically, not all of them together; an error leaves those before it set.
+        """
+        self._set_pairs(_pairs(items), ttl, tags)
+
+    def invalidate_tags(self, *tags: str) -> int:
+        """Invalidate several tags; see `invalidate_tag`."""
+        return sum(self.invalidate_tag(tag) for tag in tags)
+
+    def resize(self, maxsize: float | None = _SAME, *, max_bytes: int | None = _SAME) -> int:
+        """Change the limits, and evict until they are kept; return how many items were evicted.
+
+        What is left out stays as it is. Pinned items stay even above the limits.
+
+        Raises:
+            ValueError: a limit is negative, or the cache was made without `max_bytes`.
+        """
+        limits = {"maxsize": maxsize, "max_bytes": max_bytes}
+        given = {name: float("inf") if limit is None else limit for name, limit in limits.items() if limit is not _SAME}
+        return self._resize(**given)
+
+    def keys(self) -> KeysView[K]:
+        """Return a view of the keys."""
+        return KeysView(self)
+
+    def values(self) -> ValuesView[V]:
+        """Return a view of the values."""
+        return ValuesView(self)
+
+    def items(self) -> ItemsView[K, V]:
+        """Return a view of the `(key, value)` pairs."""
+        return ItemsView(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self.items()) == dict(other.items())
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} of {len(self)} items, policy={self.policy!r}, "
+            f"maxsize={self.maxsize}, currsize={self.currsize}>"
+        )
+
+    # --- loading ------------------------------------------------------------------------------------
+
+    def get_or_load(
+        self,
+        key: K,
+        loader: Callable[[K], V],
+        *,
+        ttl: float | timedelta | None = None,
+        tags: str | Iterable[str] | None = None,
+        wait_timeout: float | None = None,
+    ) -> V:
+        """Return the value of a key; if it is absent, compute it with `loader(key)` and set it.
+
+        Of several threads that ask for one absent key, one calls its loader and the others wait for that. An
+        exception is raised by all of them, and nothing is kept. A loader that asks for its own key, directly or
+        through other threads, runs again rather than wait for itself. What was deleted, invalidated or set while it
+        was loaded is not overwritten by the loaded value, which is returned all the same.
+
+        Args:
+            key: the key.
+            loader: called as `loader(key)`, outside of every lock. It may return a `WithTTL`.
+            ttl: as for `set`.
+            tags: as for `set`.
+            wait_timeout: seconds after which a thread gives up waiting for another one; `None` for no limit.
+
+        Raises:
+            WaitTimeout: `wait_timeout` is over.
+        """
+        value: V = self.get(key, _ABSENT)
+        if value is not _ABSENT:
+            return value
+        from overdrive._memoize.threads import answer
+
+        loading = Loading(self, self._flights, key, loader, ttl, tags, wait_timeout)
+        loaded: V = answer(loading, key, (key,), None)  # type: ignore[arg-type]
+        return loaded
+
+    async def aget_or_load(
+        self,
+        key: K,
+        loader: Callable[[K], Awaitable[V]],
+        *,
+        ttl: float | timedelta | None = None,
+        tags: str | Iterable[str] | None = None,
+        wait_timeout: float | None = None,
+    ) -> V:
+        """As `get_or_load`, for coroutine functions: of several tasks, in any event loops, one calls its loader.
+
+        The load is a task of its own. It goes on while one of those who wait for it is left, and is cancelled with
+        the last.
+        """
+        value: V = self.get(key, _ABSENT)
+        if value is not _ABSENT:
+            return value
+        from overdrive._memoize.tasks import answer
+
+        loading = Loading(self, self._task_flights, key, loader, ttl, tags, wait_timeout)
+        loaded: V = await answer(loading, key, (key,), None)  # type: ignore[arg-type]
+        return loaded
+
+    # --- listening and counting ---------------------------------------------------------------------
+
+    def add_listener(self, listener: Callable[[K, V, str], object]) -> None:
+        """Have `listener(key, value, cause)` called after an item has left.
+
+        It is called by the thread that removed the item, before its operation returns, outside of every lock, and
+        perhaps by several threads at once. What it raises is logged, to the logger `overdrive`, and goes no further,
+        except `KeyboardInterrupt`, `SystemExit` and their like. An item that expired is told when it is removed:
+        by a later write, `expire()` or `len()`. What the listener itself removes is told after it has returned.
+
+        Raises:
+            TypeError: `listener` is not callable.
+        """
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, got {listener!r}")
+        self._set_listeners((*self._listeners(), listener))
+
+    def remove_listener(self, listener: Callable[[K, V, str], object]) -> None:
+        """Have a listener called no more.
+
+        Raises:
+            ValueError: it is not one of the listeners.
+        """
+        listeners = list(self._listeners())
+        try:
+            listeners.remove(listener)
+        except ValueError:
+            raise ValueError(f"not a listener of this cache: {listener!r}") from None
+        self._set_listeners(tuple(listeners))
+
+    def _listeners(self) -> tuple[_Listener, ...]:
+        listener = self._listener
+        if listener is None:
+            return ()
+        return listener.functions if isinstance(listener, Listeners) else (listener,)
+
+    def _set_listeners(self, listeners: tuple[_Listener, ...]) -> None:
+        self._listen(Listeners(listeners) if len(listeners) > 1 else next(iter(listeners), None))
+
+    def stats(self) -> CacheStats:
+        """Return what was counted. O(1)."""
+        hits, misses, loads, load_errors, load_seconds, left = self._counts()
+        return CacheStats(hits, misses, loads, load_errors, load_seconds, *left)
+
+    def ages(self) -> AgeHistogram:
+        """Return how long ago the live items were set. O(n)."""
+        buckets, sampled = self._ages()
+        scale = len(self) / sampled if sampled else 0.0
+        bounds = [_YOUNGEST_SECONDS * 2**at for at in range(len(buckets) - 1)]
+        return AgeHistogram((*bounds, float("inf")), tuple(round(count * scale) for count in buckets), sampled)
+
+    # --- copies -------------------------------------------------------------------------------------
+
+    def copy(self) -> Self:
+        """Return a cache with the same items, arguments and listeners, and counts of its own. O(n).
+
+        Items keep what is left of their lifetimes, their tags and pins. They are set anew from the coldest to the
+        hottest, which is also the order of iteration in the copy; what the policy has learnt besides is not copied.
+        """
+        return self.__copy__()
+
+    def __copy__(self) -> Self:
+        new: Self = type(self).__new__(type(self))
+        _fill(new, self._arguments(), self._records(), self._attributes())
+        return new
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self._arguments(), self._records(), self._attributes())
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "maxsize": self.maxsize,
+            "policy": self.policy,
+            "ttl": self.ttl,
+            "idle": self.idle,
+            "jitter": self.jitter,
+            "weigher": self._weigher,
+            "max_bytes": self.max_bytes,
+            "on_evict": self._listeners(),
+            "clock": self._clock if sys.platform == "linux" else _not_monotonic(self._clock),
+        }
+
+    def _attributes(self) -> dict[str, Any]:
+        own = {"_flights", "_task_flights"}
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+
+def _not_monotonic(clock: Callable[[], float] | None) -> Callable[[], float] | None:
+    from time import monotonic
+
+    return None if clock is monotonic else clock
+
+
+def _pairs(items: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401 - whatever `dict` takes
+    """Return the pairs of what `dict` takes."""
+    if isinstance(items, Mapping):
+        return list(items.items())
+    if hasattr(items, "keys"):
+        return [(key, items[key]) for key in items.keys()]  # noqa: SIM118 - not a mapping, as `dict` accepts it
+    pairs = []
+    for pair in items:
+        key, value = pair
+        pairs.append((key, value))
+    return pairs
+
+
+def _fill(
+    cache: MemoryCache[Any, Any], arguments: dict[str, Any], records: list[Any], attributes: dict[str, Any]
+) -> None:
+    listeners = arguments["on_evict"]
+    MemoryCache.__init__(cache, **{**arguments, "on_evict": None})
+    cache.__dict__.update(attributes)
+    cache._restore(records)
+    cache.reset_stats()
+    cache._set_listeners(listeners)
+
+
+def _rebuilt(
+    cls: type[MemoryCache[Any, Any]], arguments: dict[str, Any], records: list[Any], attributes: dict[str, Any]
+) -> MemoryCache[Any, Any]:
+    """Return a cache from what `__reduce__` gave."""
+    cache = cls.__new__(cls)
+    _fill(cache, arguments, records, attributes)
+    return cache
+
+
+MemoryCache.__module__ = "overdrive"

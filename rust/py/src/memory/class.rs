@@ -1,0 +1,1011 @@
+//! `MemoryCache`: its methods, and when user code runs.
+//!
+//! Python code may run, and may do anything to the same cache, in exactly these places, all outside
+//! of the lock: hashing and comparing keys, the clock, the weigher, the listener, the methods of
+//! arguments, and dropping references. After each of them the lock is taken anew and the key is looked
+//! up again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use overdrive_core::Slot;
+use overdrive_core::budget::Budget;
+use overdrive_core::size::{Size, Total};
+use pyo3::exceptions::{
+    PyAssertionError, PyKeyError, PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError,
+    PyValueError,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+
+use super::arguments;
+use super::contents::{Contents, Defaults, New, age_tick};
+use super::departures::{self, Cause, Counts};
+use super::records::records;
+use super::{policies, sizes};
+use crate::cache::{hash, key_error};
+use crate::clock;
+use crate::config::Config;
+use crate::expiry::{Expiry, Instant};
+use crate::import::Imported;
+use crate::key::Asked;
+use crate::lock::Guarded;
+use crate::number::{self, shown};
+use crate::obj::{Gone, Obj};
+use crate::store::{Item, Probe, Put, Store};
+
+type Any<'py> = Bound<'py, PyAny>;
+
+/// The native part of `overdrive.MemoryCache`, which is documented there.
+#[pyclass(
+    subclass,
+    dict,
+    weakref,
+    generic,
+    mapping,
+    frozen,
+    module = "overdrive._core",
+    name = "_MemoryCache"
+)]
+pub struct MemoryCache {
+    initialised: AtomicBool,
+    pub contents: Guarded<Contents>,
+}
+
+impl MemoryCache {
+    fn ready(&self) -> PyResult<()> {
+        if self.initialised.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(PyRuntimeError::new_err(
+                "__init__() has not run: a subclass must call the __init__ of MemoryCache",
+            ))
+        }
+    }
+
+    /// Replaces everything; the previous contents go when what is returned is dropped.
+    #[must_use]
+    fn install(&self, py: Python<'_>, mut contents: Contents, initialised: bool) -> Contents {
+        self.initialised.store(initialised, Ordering::Relaxed);
+        self.contents.with(py, |present| {
+            contents.store.succeed(&present.store);
+            std::mem::replace(present, contents)
+        })
+    }
+
+    /// Finds a key and runs `decide` on what was found, in one region.
+    fn lookup<R>(
+        &self,
+        key: &Any<'_>,
+        hash: u64,
+        mut decide: impl FnMut(&mut Contents, Option<Slot>) -> R,
+    ) -> PyResult<R> {
+        let mut asked = Asked::default();
+        loop {
+            let outcome = self.contents.with(key.py(), |contents| {
+                match contents.store.find(hash, Obj::of(key), &mut asked) {
+                    Probe::Slot(slot) => Some(decide(contents, Some(slot))),
+                    Probe::Absent => Some(decide(contents, None)),
+                    Probe::Ask => None,
+                }
+            });
+            match outcome {
+                Some(result) => return Ok(result),
+                None => asked.resolve(key)?,
+            }
+        }
+    }
+
+    /// Finds a live item and runs `take` on it, in one region; `None` if there is none.
+    fn lookup_live<R>(
+        &self,
+        key: &Any<'_>,
+        mut take: impl FnMut(&mut Contents, Slot, Instant) -> R,
+    ) -> PyResult<Option<R>> {
+        self.ready()?;
+        let hash = hash(key)?;
+        let now = self.instant(key.py())?;
+        self.lookup(key, hash, |contents, at| {
+            let slot = at.filter(|&slot| contents.is_live(slot, now))?;
+            Some(take(contents, slot, now))
+        })
+    }
+
+    /// The user's clock, if there is one.
+    fn clock<'py>(&self, py: Python<'py>) -> Option<Any<'py>> {
+        let clock = self
+            .contents
+            .with(py, |contents| contents.clock.map(Obj::incref));
+        // SAFETY: the reference was taken in the region.
+        clock.map(|clock| unsafe { clock.into_bound(py) })
+    }
+
+    /// What reads are judged by.
+    fn instant(&self, py: Python<'_>) -> PyResult<Instant> {
+        match self.clock(py) {
+            None => Ok(Instant::Native),
+            Some(clock) => read_clock(&clock).map(Instant::At),
+        }
+    }
+
+    /// The time, in seconds.
+    fn now(&self, py: Python<'_>) -> PyResult<f64> {
+        match self.clock(py) {
+            None => Ok(clock::monotonic()),
+            Some(clock) => read_clock(&clock),
+        }
+    }
+
+    /// Stores an item.
+    fn store_item(
+        &self,
+        key: &Any<'_>,
+        value: &Any<'_>,
+        ttl: Option<f64>,
+        tags: &[Box<str>],
+        ticket: Option<u64>,
+    ) -> PyResult<()> {
+        self.ready()?;
+        let py = key.py();
+        let (weigher, limited) = self.contents.with(py, |contents| {
+            (contents.weigher.map(Obj::incref), contents.bytes.is_some())
+        });
+        // SAFETY: the reference was taken in the region.
+        let weigher = weigher.map(|weigher| unsafe { weigher.into_bound(py) });
+        let size = match weigher {
+            Some(weigher) => arguments::weight(&weigher.call1((key, value))?)?,
+            None => Size::Int(1),
+        };
+        let bytes = if limited {
+            sizes::of_item(key, value)?
+        } else {
+            0
+        };
+        let hash = hash(key)?;
+        let now = self.now(py)?;
+        let new = New {
+            item: Item {
+                hash,
+                key: Obj::of(key),
+                value: Obj::of(value),
+                size,
+                deadline: None,
+            },
+            bytes,
+            ttl,
+            tags,
+            now,
+        };
+        self.put(key, &new, ticket)?;
+        self.tell(py)
+    }
+
+    /// Stores an item that is weighed already; one that was loaded, if it is wanted still.
+    fn put(&self, key: &Any<'_>, new: &New<'_>, ticket: Option<u64>) -> PyResult<()> {
+        enum Refusal {
+            TooLarge(Total),
+            TooManyBytes(Total),
+        }
+        let py = key.py();
+        let mut gone = Gone::default();
+        let mut refusal = None;
+        let put = self.lookup(key, new.item.hash, |contents, at| {
+            if let Some(bytes) = &contents.bytes
+                && !bytes.admits(Size::Int(new.bytes))
+            {
+                refusal = Some(Refusal::TooManyBytes(bytes.limit()));
+                return Put::TooLarge;
+            }
+            if ticket.is_some_and(|ticket| !contents.loads.end(ticket)) {
+                return Put::Done;
+            }
+            contents.loads.forget(new.item.hash);
+            let put = contents.put(at, new, &mut gone);
+            if matches!(put, Put::TooLarge) {
+                refusal = Some(Refusal::TooLarge(contents.store.budget.limit()));
+            }
+            put
+        })?;
+        drop(gone);
+        let told = match put {
+            Put::Done => return Ok(()),
+            Put::NoMemory => PyMemoryError::new_err("no memory for another cache item"),
+            Put::TooMany => PyOverflowError::new_err(format!(
+                "a cache cannot hold more than {} items",
+                overdrive_core::MAX_SLOTS
+            )),
+            Put::Full => full_error(py)?,
+            _ => match refusal {
+                Some(Refusal::TooManyBytes(limit)) => PyValueError::new_err(format!(
+                    "value too large: the item takes about {} bytes, max_bytes is {}",
+                    new.bytes,
+                    number::total(py, limit)?,
+                )),
+                // A cache of size 0 keeps nothing, and says nothing about it.
+                Some(Refusal::TooLarge(limit)) if limit.whole_units() == 0 => return Ok(()),
+                Some(Refusal::TooLarge(limit)) => PyValueError::new_err(format!(
+                    "value too large: the item weighs {}, maxsize is {}",
+                    number::total(py, Total::from(new.item.size))?,
+                    number::total(py, limit)?,
+                )),
+                None => PyValueError::new_err("the weight of an item must not be negative"),
+            },
+        };
+        Err(told)
+    }
+
+    /// Tells listeners what left.
+    #[inline]
+    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        if self
+            .contents
+            .with(py, |contents| contents.departures.is_waiting())
+        {
+            departures::tell(py, &self.contents)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Removes a key, if it is live, and runs `take` on it first; `None` if it is not.
+    fn remove<R>(
+        &self,
+        key: &Any<'_>,
+        mut take: impl FnMut(&mut Contents, Slot, &mut Gone) -> R,
+    ) -> PyResult<Option<R>> {
+        self.ready()?;
+        let hash = hash(key)?;
+        let now = self.instant(key.py())?;
+        let mut gone = Gone::default();
+        let removed = self.lookup(key, hash, |contents, at| {
+            contents.loads.forget(hash);
+            let slot = at.filter(|&slot| contents.is_live(slot, now))?;
+            Some(take(contents, slot, &mut gone))
+        })?;
+        drop(gone);
+        Ok(removed)
+    }
+
+    /// Removes a key, if it is live; returns whether it was.
+    fn discard(&self, key: &Any<'_>) -> PyResult<bool> {
+        let removed = self.remove(key, |contents, slot, gone| {
+            contents.remove(slot, Cause::Deleted, gone);
+        })?;
+        self.tell(key.py())?;
+        Ok(removed.is_some())
+    }
+
+    /// Live pairs from the coldest to the hottest, or the other way; all of them without `count`.
+    fn ranked<'py>(
+        &self,
+        py: Python<'py>,
+        count: Option<usize>,
+        hottest_first: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.ready()?;
+        let now = self.instant(py)?;
+        let pairs = self.contents.with(py, |contents| {
+            let mut ranking = contents.ranking(now);
+            if hottest_first {
+                ranking.reverse();
+            }
+            ranking.truncate(count.unwrap_or(usize::MAX));
+            pairs(&contents.store, ranking.into_iter())
+        });
+        PyList::new(py, owned(py, pairs))
+    }
+
+    /// Live pairs in the order in which they were first set.
+    fn live<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Any<'py>, Any<'py>)>> {
+        self.ready()?;
+        let now = self.instant(py)?;
+        let pairs = self.contents.with(py, |contents| {
+            let live = contents
+                .store
+                .order()
+                .iter()
+                .filter(|&slot| contents.is_live(slot, now));
+            pairs(&contents.store, live)
+        });
+        Ok(owned(py, pairs))
+    }
+}
+
+fn pairs(store: &Store, slots: impl Iterator<Item = Slot>) -> Vec<(Obj, Obj)> {
+    slots
+        .map(|slot| (store.key(slot).incref(), store.value(slot).incref()))
+        .collect()
+}
+
+fn owned(py: Python<'_>, pairs: Vec<(Obj, Obj)>) -> Vec<(Any<'_>, Any<'_>)> {
+    // SAFETY: the references were taken in the region and are given up here.
+    let owned = |(key, value): (Obj, Obj)| unsafe { (key.into_bound(py), value.into_bound(py)) };
+    pairs.into_iter().map(owned).collect()
+}
+
+fn read_clock(clock: &Any<'_>) -> PyResult<f64> {
+    let time = clock.call0()?;
+    let number = time.extract::<f64>().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "clock must return a number of seconds, got {}",
+            shown(&time)
+        ))
+    })?;
+    if number.is_nan() {
+        return Err(PyValueError::new_err("clock must return a number, got nan"));
+    }
+    Ok(number)
+}
+
+#[cold]
+fn full_error(py: Python<'_>) -> PyResult<PyErr> {
+    static ERROR: Imported = Imported::new("overdrive.exceptions", "CacheFullError");
+    let message = "no room for another item: what is pinned may not be evicted";
+    Ok(PyErr::from_value(ERROR.get(py)?.call1((message,))?))
+}
+
+fn callable<'py>(name: &str, value: Option<&Any<'py>>) -> PyResult<Option<Obj>> {
+    match value {
+        None => Ok(None),
+        Some(value) if value.is_callable() => Ok(Some(Obj::owned(value))),
+        Some(value) => Err(PyTypeError::new_err(format!(
+            "{name} must be callable, got {}",
+            shown(value)
+        ))),
+    }
+}
+
+/// Seconds of a lifetime, if it was given.
+fn lifetime(what: &str, value: Option<&Any<'_>>) -> PyResult<Option<f64>> {
+    value
+        .map(|value| arguments::seconds(what, value))
+        .transpose()
+}
+
+#[pymethods]
+impl MemoryCache {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self {
+            initialised: AtomicBool::new(false),
+            contents: Guarded::new(Contents::uninitialised()),
+        }
+    }
+
+    #[pyo3(signature = (maxsize, policy, ttl, idle, jitter, weigher, max_bytes, listener, clock, seed))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the constructor's, by name"
+    )]
+    fn __init__<'py>(
+        slf: &Bound<'py, Self>,
+        maxsize: &Any<'py>,
+        policy: &str,
+        ttl: Option<&Any<'py>>,
+        idle: Option<&Any<'py>>,
+        jitter: f64,
+        weigher: Option<&Any<'py>>,
+        max_bytes: Option<&Any<'py>>,
+        listener: Option<&Any<'py>>,
+        clock: Option<&Any<'py>>,
+        seed: u64,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let limit = arguments::limit("maxsize", maxsize)?;
+        let Some(eviction) = policies::by_name(policy) else {
+            return Err(PyValueError::new_err(format!(
+                "policy must be one of {}, got {policy:?}",
+                policies::NAMES
+            )));
+        };
+        let defaults = Defaults {
+            ttl: lifetime("ttl", ttl)?.unwrap_or(f64::INFINITY),
+            idle: lifetime("idle", idle)?.unwrap_or(f64::INFINITY),
+            jitter,
+        };
+        if defaults.idle <= 0.0 {
+            return Err(PyValueError::new_err(format!(
+                "idle must be more than 0 seconds, got {}",
+                defaults.idle
+            )));
+        }
+        if !(0.0..=1.0).contains(&jitter) {
+            return Err(PyValueError::new_err(format!(
+                "jitter must be a fraction of the ttl from 0 to 1, got {jitter}"
+            )));
+        }
+        let bytes = max_bytes
+            .map(|limit| arguments::limit("max_bytes", limit).map(Budget::sized))
+            .transpose()?;
+        let budget = if weigher.is_some() {
+            Budget::sized(limit)
+        } else {
+            Budget::units(limit)
+        };
+        let store = Store::new(eviction, budget, Expiry::Never, Config::default());
+        let mut contents = Contents::new(store, defaults, seed);
+        contents.bytes = bytes;
+        contents.weigher = callable("weigher", weigher)?;
+        contents.clock = callable("clock", clock)?;
+        contents.departures.listener = callable("on_evict", listener)?;
+        drop(slf.get().install(py, contents, true));
+        Ok(())
+    }
+
+    fn __getitem__<'py>(&self, key: &Any<'py>) -> PyResult<Any<'py>> {
+        self.ready()?;
+        let hash = hash(key)?;
+        let now = self.instant(key.py())?;
+        match self.lookup(key, hash, |contents, at| contents.read(at, now))? {
+            // SAFETY: the reference was taken in the region.
+            Some(value) => Ok(unsafe { value.into_bound(key.py()) }),
+            None => Err(key_error(key)),
+        }
+    }
+
+    fn __setitem__<'py>(&self, key: &Any<'py>, value: &Any<'py>) -> PyResult<()> {
+        self.store_item(key, value, None, &[], None)
+    }
+
+    fn __delitem__(&self, key: &Any<'_>) -> PyResult<()> {
+        if self.discard(key)? {
+            Ok(())
+        } else {
+            Err(key_error(key))
+        }
+    }
+
+    fn __contains__(&self, key: &Any<'_>) -> PyResult<bool> {
+        Ok(self.lookup_live(key, |_, _, _| ())?.is_some())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.expire(py)?;
+        Ok(self.contents.with(py, |contents| contents.store.len()))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let keys = self.live(py)?.into_iter().map(|(key, _)| key);
+        Ok(PyList::new(py, keys.collect::<Vec<_>>())?
+            .try_iter()?
+            .into_any())
+    }
+
+    /// The live pairs, in the order in which they were first set; no use is counted.
+    fn _pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.live(py)?)
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get<'py>(&self, key: &Any<'py>, default: Option<Any<'py>>) -> PyResult<Option<Any<'py>>> {
+        self.ready()?;
+        let hash = hash(key)?;
+        let now = self.instant(key.py())?;
+        let found = self.lookup(key, hash, |contents, at| contents.read(at, now))?;
+        // SAFETY: the reference was taken in the region.
+        Ok(found
+            .map(|value| unsafe { value.into_bound(key.py()) })
+            .or(default))
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn peek<'py>(&self, key: &Any<'py>, default: Option<Any<'py>>) -> PyResult<Option<Any<'py>>> {
+        let found =
+            self.lookup_live(key, |contents, slot, _| contents.store.value(slot).incref())?;
+        // SAFETY: the reference was taken in the region.
+        Ok(found
+            .map(|value| unsafe { value.into_bound(key.py()) })
+            .or(default))
+    }
+
+    #[pyo3(signature = (key, value, *, ttl = None, tags = None))]
+    fn set<'py>(
+        &self,
+        key: &Any<'py>,
+        value: &Any<'py>,
+        ttl: Option<&Any<'py>>,
+        tags: Option<&Any<'py>>,
+    ) -> PyResult<()> {
+        let ttl = lifetime("ttl", ttl)?;
+        let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
+        self.store_item(key, value, ttl, &tags, None)
+    }
+
+    /// Remove a key and return its value in a tuple; an empty tuple if it is absent.
+    fn _pop<'py>(&self, key: &Any<'py>) -> PyResult<Option<(Any<'py>,)>> {
+        let py = key.py();
+        let found = self.remove(key, |contents, slot, gone| {
+            let (key, value) = contents.take_telling(slot, Cause::Deleted, gone);
+            gone.push(key);
+            value
+        })?;
+        // SAFETY: the reference was handed over.
+        let found = found.map(|value| (unsafe { value.into_bound(py) },));
+        self.tell(py)?;
+        Ok(found)
+    }
+
+    fn popitem<'py>(&self, py: Python<'py>) -> PyResult<(Any<'py>, Any<'py>)> {
+        self.expire(py)?;
+        let mut gone = Gone::default();
+        let taken = self.contents.with(py, |contents| {
+            let slot = contents.victim(None)?;
+            Some(contents.take_telling(slot, Cause::Deleted, &mut gone))
+        });
+        drop(gone);
+        let Some((key, value)) = taken else {
+            return Err(PyKeyError::new_err(
+                "the cache is empty, or all items are pinned",
+            ));
+        };
+        // SAFETY: both references were handed over.
+        let pair = unsafe { (key.into_bound(py), value.into_bound(py)) };
+        self.tell(py)?;
+        Ok(pair)
+    }
+
+    fn setdefault<'py>(&self, key: &Any<'py>, default: &Any<'py>) -> PyResult<Any<'py>> {
+        self.ready()?;
+        let found = self.get(key, None)?;
+        match found {
+            Some(value) => Ok(value),
+            None => {
+                self.store_item(key, default, None, &[], None)?;
+                Ok(default.clone())
+            }
+        }
+    }
+
+    fn delete(&self, key: &Any<'_>) -> PyResult<bool> {
+        self.discard(key)
+    }
+
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.ready()?;
+        let mut gone = Gone::default();
+        let old = self.contents.with(py, |contents| contents.clear(&mut gone));
+        drop(old);
+        drop(gone);
+        self.tell(py)
+    }
+
+    fn expire(&self, py: Python<'_>) -> PyResult<usize> {
+        self.ready()?;
+        let ageless = self.contents.with(py, |contents| {
+            contents.lifetimes.is_none() && !contents.tags.may_be_stale()
+        });
+        if ageless {
+            return Ok(0);
+        }
+        let now = self.now(py)?;
+        let mut gone = Gone::default();
+        let count = self
+            .contents
+            .with(py, |contents| contents.tidy_up(now, &mut gone));
+        drop(gone);
+        self.tell(py)?;
+        Ok(count)
+    }
+
+    #[pyo3(signature = (key, *, ttl = None))]
+    fn touch<'py>(&self, key: &Any<'py>, ttl: Option<&Any<'py>>) -> PyResult<bool> {
+        self.ready()?;
+        let ttl = lifetime("ttl", ttl)?;
+        let hash = hash(key)?;
+        let now = self.now(key.py())?;
+        let mut gone = Gone::default();
+        let put = self.lookup(key, hash, |contents, at| {
+            let instant = Instant::At(now);
+            let slot = at.filter(|&slot| contents.is_live(slot, instant))?;
+            contents.touch(slot, instant);
+            Some(contents.set_ttl(slot, ttl, now, &mut gone))
+        })?;
+        drop(gone);
+        self.tell(key.py())?;
+        match put {
+            Some(Put::NoMemory) => Err(PyMemoryError::new_err("no memory for a deadline")),
+            put => Ok(put.is_some()),
+        }
+    }
+
+    fn remaining_ttl(&self, key: &Any<'_>) -> PyResult<f64> {
+        self.ready()?;
+        let hash = hash(key)?;
+        let now = self.now(key.py())?;
+        let remaining = self.lookup(key, hash, |contents, at| {
+            let slot = at.filter(|&slot| contents.is_live(slot, Instant::At(now)))?;
+            Some(
+                contents
+                    .lifetimes
+                    .as_ref()
+                    .map_or(f64::INFINITY, |lifetimes| lifetimes.deadlines(slot).0 - now),
+            )
+        })?;
+        remaining.ok_or_else(|| key_error(key))
+    }
+
+    fn tags<'py>(&self, key: &Any<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let tags = self.lookup_live(key, |contents, slot, _| {
+            contents
+                .tags
+                .names(slot)
+                .map(Box::from)
+                .collect::<Vec<Box<str>>>()
+        })?;
+        let tags = tags.ok_or_else(|| key_error(key))?;
+        PyTuple::new(key.py(), tags.iter().map(|tag| &**tag))
+    }
+
+    fn invalidate_tag(&self, py: Python<'_>, tag: &str) -> PyResult<u32> {
+        self.ready()?;
+        Ok(self.contents.with(py, |contents| {
+            contents.loads.forget_tag(tag);
+            contents.tags.invalidate(tag)
+        }))
+    }
+
+    fn pin(&self, key: &Any<'_>) -> PyResult<bool> {
+        match self.lookup_live(key, |contents, slot, _| contents.pin(slot))? {
+            Some(false) => Err(PyMemoryError::new_err("no memory for a pin")),
+            pinned => Ok(pinned.is_some()),
+        }
+    }
+
+    fn unpin(&self, key: &Any<'_>) -> PyResult<bool> {
+        let unpinned = self.lookup_live(key, |contents, slot, _| contents.unpin(slot))?;
+        if unpinned == Some(true) {
+            self.shrink(key.py())?; // the limits may have been lowered below what was pinned
+        }
+        Ok(unpinned == Some(true))
+    }
+
+    fn is_pinned(&self, key: &Any<'_>) -> PyResult<bool> {
+        let pinned = self.lookup_live(key, |contents, slot, _| contents.pins.contains(slot))?;
+        Ok(pinned == Some(true))
+    }
+
+    #[pyo3(signature = (count = None))]
+    fn hottest<'py>(&self, py: Python<'py>, count: Option<usize>) -> PyResult<Bound<'py, PyList>> {
+        self.ranked(py, count, true)
+    }
+
+    #[pyo3(signature = (count = None))]
+    fn coldest<'py>(&self, py: Python<'py>, count: Option<usize>) -> PyResult<Bound<'py, PyList>> {
+        self.ranked(py, count, false)
+    }
+
+    fn get_many<'py>(&self, keys: &Any<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.ready()?;
+        let py = keys.py();
+        let now = self.instant(py)?;
+        let found = PyDict::new(py);
+        for key in keys.try_iter()? {
+            let key = key?;
+            let value = self.lookup(&key, hash(&key)?, |contents, at| contents.read(at, now))?;
+            if let Some(value) = value {
+                // SAFETY: the reference was taken in the region.
+                found.set_item(key, unsafe { value.into_bound(py) })?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Store a list of pairs.
+    #[pyo3(signature = (pairs, ttl = None, tags = None))]
+    fn _set_pairs<'py>(
+        &self,
+        pairs: Vec<(Any<'py>, Any<'py>)>,
+        ttl: Option<&Any<'py>>,
+        tags: Option<&Any<'py>>,
+    ) -> PyResult<()> {
+        let ttl = lifetime("ttl", ttl)?;
+        let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
+        for (key, value) in pairs {
+            self.store_item(&key, &value, ttl, &tags, None)?;
+        }
+        Ok(())
+    }
+
+    fn delete_many(&self, keys: &Any<'_>) -> PyResult<usize> {
+        let mut count = 0;
+        for key in keys.try_iter()? {
+            count += usize::from(self.discard(&key?)?);
+        }
+        Ok(count)
+    }
+
+    /// Change the limits; those left out stay. Returns how many items were evicted.
+    #[pyo3(signature = (maxsize = None, max_bytes = None))]
+    fn _resize<'py>(
+        &self,
+        py: Python<'py>,
+        maxsize: Option<&Any<'py>>,
+        max_bytes: Option<&Any<'py>>,
+    ) -> PyResult<usize> {
+        self.ready()?;
+        let limit = maxsize
+            .map(|limit| arguments::limit("maxsize", limit))
+            .transpose()?;
+        let bytes = max_bytes
+            .map(|limit| arguments::limit("max_bytes", limit))
+            .transpose()?;
+        let counted = self.contents.with(py, |contents| {
+            if bytes.is_some() && contents.bytes.is_none() {
+                return false;
+            }
+            if let Some(limit) = limit {
+                contents.store.budget.set_limit(limit);
+            }
+            if let (Some(budget), Some(limit)) = (&mut contents.bytes, bytes) {
+                budget.set_limit(limit);
+            }
+            true
+        });
+        if !counted {
+            return Err(PyValueError::new_err(
+                "max_bytes can only be changed in a cache that was made with max_bytes",
+            ));
+        }
+        self.shrink(py)
+    }
+
+    /// Evict until the limits are kept.
+    fn shrink(&self, py: Python<'_>) -> PyResult<usize> {
+        let now = self.now(py)?;
+        let mut gone = Gone::default();
+        let count = self
+            .contents
+            .with(py, |contents| contents.shrink(now, &mut gone));
+        drop(gone);
+        self.tell(py)?;
+        Ok(count)
+    }
+
+    #[getter]
+    fn maxsize<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        self.ready()?;
+        let limit = self
+            .contents
+            .with(py, |contents| contents.store.budget.limit());
+        number::total(py, limit)
+    }
+
+    #[getter]
+    fn currsize<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        self.expire(py)?;
+        let used = self.contents.with(py, |contents| {
+            contents.store.budget.used(contents.store.len())
+        });
+        number::total(py, used)
+    }
+
+    #[getter]
+    fn max_bytes<'py>(&self, py: Python<'py>) -> PyResult<Option<Any<'py>>> {
+        self.ready()?;
+        let limit = self
+            .contents
+            .with(py, |contents| contents.bytes.as_ref().map(Budget::limit));
+        limit.map(|limit| number::total(py, limit)).transpose()
+    }
+
+    #[getter]
+    fn currbytes<'py>(&self, py: Python<'py>) -> PyResult<Option<Any<'py>>> {
+        self.expire(py)?;
+        let used = self.contents.with(py, |contents| {
+            let len = contents.store.len();
+            contents.bytes.as_ref().map(|bytes| bytes.used(len))
+        });
+        used.map(|used| number::total(py, used)).transpose()
+    }
+
+    #[getter]
+    fn policy(&self, py: Python<'_>) -> PyResult<&'static str> {
+        self.ready()?;
+        Ok(self
+            .contents
+            .with(py, |contents| policies::name(&contents.store.policy)))
+    }
+
+    #[getter]
+    fn ttl(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        self.ready()?;
+        let ttl = self.contents.with(py, |contents| contents.defaults.ttl);
+        Ok((ttl < f64::INFINITY).then_some(ttl))
+    }
+
+    #[getter]
+    fn idle(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        self.ready()?;
+        let idle = self.contents.with(py, |contents| contents.defaults.idle);
+        Ok((idle < f64::INFINITY).then_some(idle))
+    }
+
+    #[getter]
+    fn jitter(&self, py: Python<'_>) -> PyResult<f64> {
+        self.ready()?;
+        Ok(self.contents.with(py, |contents| contents.defaults.jitter))
+    }
+
+    #[getter]
+    fn _weigher<'py>(&self, py: Python<'py>) -> Option<Any<'py>> {
+        let weigher = self
+            .contents
+            .with(py, |contents| contents.weigher.map(Obj::incref));
+        // SAFETY: the reference was taken in the region.
+        weigher.map(|weigher| unsafe { weigher.into_bound(py) })
+    }
+
+    #[getter]
+    fn _clock<'py>(&self, py: Python<'py>) -> Option<Any<'py>> {
+        self.clock(py)
+    }
+
+    #[getter]
+    fn _listener<'py>(&self, py: Python<'py>) -> Option<Any<'py>> {
+        let listener = self
+            .contents
+            .with(py, |contents| contents.departures.listener.map(Obj::incref));
+        // SAFETY: the reference was taken in the region.
+        listener.map(|listener| unsafe { listener.into_bound(py) })
+    }
+
+    /// Tell another listener from now on, or nobody.
+    fn _listen<'py>(&self, py: Python<'py>, listener: Option<&Any<'py>>) -> PyResult<()> {
+        self.ready()?;
+        let mut listener = callable("on_evict", listener)?;
+        self.contents.with(py, |contents| {
+            std::mem::swap(&mut contents.departures.listener, &mut listener);
+        });
+        let mut gone = Gone::default();
+        listener.into_iter().for_each(|old| gone.push(old));
+        Ok(())
+    }
+
+    /// Hits, misses, loads, failed loads, seconds of loads, and how many items left by cause.
+    fn _counts(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64, f64, [u64; 4])> {
+        self.ready()?;
+        let counts = self.contents.with(py, |contents| contents.counts);
+        Ok((
+            counts.hits,
+            counts.misses,
+            counts.loads,
+            counts.load_errors,
+            counts.load_seconds,
+            counts.left,
+        ))
+    }
+
+    fn reset_stats(&self, py: Python<'_>) -> PyResult<()> {
+        self.ready()?;
+        self.contents
+            .with(py, |contents| contents.counts = Counts::default());
+        Ok(())
+    }
+
+    /// Begin a load of a key; the ticket of it is returned.
+    #[pyo3(signature = (key, tags = None))]
+    fn _begin_load(&self, key: &Any<'_>, tags: Option<&Any<'_>>) -> PyResult<u64> {
+        self.ready()?;
+        let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
+        let hash = hash(key)?;
+        Ok(self
+            .contents
+            .with(key.py(), |contents| contents.loads.begin(hash, tags)))
+    }
+
+    /// Store the value of a load and end it, unless something has made it outdated meanwhile.
+    #[pyo3(signature = (key, value, ticket, ttl = None, tags = None))]
+    fn _set_loaded<'py>(
+        &self,
+        key: &Any<'py>,
+        value: &Any<'py>,
+        ticket: u64,
+        ttl: Option<&Any<'py>>,
+        tags: Option<&Any<'py>>,
+    ) -> PyResult<()> {
+        let ttl = lifetime("ttl", ttl)?;
+        let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
+        let stored = self.store_item(key, value, ttl, &tags, Some(ticket));
+        if stored.is_err() {
+            self._end_load(key.py(), ticket); // if it was not reached
+        }
+        stored
+    }
+
+    /// End a load; returns whether its value may be stored.
+    fn _end_load(&self, py: Python<'_>, ticket: u64) -> bool {
+        self.contents
+            .with(py, |contents| contents.loads.end(ticket))
+    }
+
+    /// Count a load that took so many seconds.
+    fn _count_load(&self, py: Python<'_>, seconds: f64, failed: bool) {
+        self.contents.with(py, |contents| {
+            let counts = &mut contents.counts;
+            counts.load_seconds += seconds;
+            if failed {
+                counts.load_errors += 1;
+            } else {
+                counts.loads += 1;
+            }
+        });
+    }
+
+    /// How many live items were set so long ago: below 0.1 s, 0.2 s, 0.4 s and so on; and how many were looked at.
+    fn _ages(&self, py: Python<'_>) -> PyResult<(Vec<u64>, u64)> {
+        self.ready()?;
+        let now = self.now(py)?;
+        let (buckets, sampled) = self.contents.with(py, |contents| {
+            let live = contents
+                .store
+                .order()
+                .iter()
+                .filter(|&slot| contents.is_live(slot, Instant::At(now)));
+            contents.ages.histogram(live, age_tick(now))
+        });
+        Ok((buckets.to_vec(), sampled))
+    }
+
+    /// All live items as `(key, value, remaining ttl, tags, pinned, weight)`, coldest first.
+    fn _records<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.ready()?;
+        let now = self.now(py)?;
+        let records = self.contents.with(py, |contents| records(contents, now));
+        let list = PyList::empty(py);
+        for record in records {
+            list.append(record.into_tuple(py)?)?;
+        }
+        Ok(list)
+    }
+
+    /// Store what `_records` gave; weights and bytes are taken anew.
+    fn _restore(&self, records: &Bound<'_, PyList>) -> PyResult<()> {
+        for record in records {
+            let (key, value, remaining, tags, pinned, _weight) = record.extract::<(
+                Any<'_>,
+                Any<'_>,
+                Option<f64>,
+                Option<Any<'_>>,
+                bool,
+                Option<Any<'_>>,
+            )>()?;
+            let tags = match tags {
+                Some(tags) => arguments::tags(&tags)?,
+                None => Vec::new(),
+            };
+            let ttl = remaining.unwrap_or(f64::INFINITY);
+            self.store_item(&key, &value, Some(ttl), &tags, None)?;
+            if pinned {
+                self.pin(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __sizeof__(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        let basic: usize = slf.get_type().getattr("__basicsize__")?.extract()?;
+        Ok(basic
+            + slf
+                .get()
+                .contents
+                .with(slf.py(), |contents| contents.memory()))
+    }
+
+    /// Check every internal invariant; raise AssertionError naming the broken one. O(n); for tests.
+    fn _check(&self, py: Python<'_>) -> PyResult<()> {
+        let checked = self.contents.with(py, |contents| contents.check());
+        checked.map_err(PyAssertionError::new_err)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // SAFETY: called by the garbage collector only.
+        unsafe { self.contents.frozen_world() }
+            .references()
+            .try_for_each(|object| visit.call(object.as_py()))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.install(py, Contents::uninitialised(), false));
+    }
+}

@@ -1,0 +1,185 @@
+//! Why items leave, how often that happened, and telling listeners.
+//!
+//! What left is noted inside the lock and told outside of it, by the thread that removed it, before
+//! its operation returns. A listener that uses the cache may make more items leave: these are told
+//! after it has returned, by the same loop, so that listeners do not nest.
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::contents::Contents;
+use crate::import::Imported;
+use crate::lock::Guarded;
+use crate::obj::{Gone, Obj};
+
+/// Why an item left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its time was over.
+    Expired,
+    /// To make room.
+    Size,
+    /// Another value took its place.
+    Replaced,
+    /// It was deleted, cleared away or invalidated.
+    Deleted,
+}
+
+impl Cause {
+    /// All of them, as indices into [`Counts::left`].
+    pub const ALL: [Cause; 4] = [Cause::Expired, Cause::Size, Cause::Replaced, Cause::Deleted];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Expired => "expired",
+            Cause::Size => "size",
+            Cause::Replaced => "replaced",
+            Cause::Deleted => "deleted",
+        }
+    }
+}
+
+/// What happened since the cache was made or its counts were reset.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub hits: u64,
+    pub misses: u64,
+    pub loads: u64,
+    pub load_errors: u64,
+    pub load_seconds: f64,
+    pub left: [u64; Cause::ALL.len()],
+}
+
+/// An item that left, with references.
+pub struct Departure {
+    pub key: Obj,
+    pub value: Obj,
+    pub cause: Cause,
+}
+
+/// What listeners are yet to be told, and by whom.
+#[derive(Default)]
+pub struct Departures {
+    pub listener: Option<Obj>,
+    waiting: Vec<Departure>,
+    /// Threads that are telling.
+    tellers: Vec<u64>,
+}
+
+impl Departures {
+    /// Notes what left, if someone listens, and gives up its references otherwise.
+    #[inline]
+    pub fn note(&mut self, key: Obj, value: Obj, cause: Cause, gone: &mut Gone) {
+        if self.listener.is_some() {
+            self.waiting.push(Departure { key, value, cause });
+        } else {
+            gone.push(key);
+            gone.push(value);
+        }
+    }
+
+    /// Whether there is something to tell.
+    #[inline(always)]
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Every reference held.
+    pub fn references(&self) -> impl Iterator<Item = &Obj> {
+        self.waiting
+            .iter()
+            .flat_map(|departure| [&departure.key, &departure.value])
+            .chain(&self.listener)
+    }
+
+    /// Takes everything out.
+    pub fn retire(&mut self, gone: &mut Gone) {
+        for departure in self.waiting.drain(..) {
+            gone.push(departure.key);
+            gone.push(departure.value);
+        }
+        if let Some(listener) = self.listener.take() {
+            gone.push(listener);
+        }
+    }
+}
+
+/// After this many departures that listeners themselves caused, the rest waits for the next operation: a listener
+/// that stores what was evicted, and so evicts something else, would never return otherwise.
+const MAX_TOLD: usize = 1000;
+
+thread_local! {
+    static THREAD: u64 = {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
+/// Tells the listener what left. Its exceptions are logged; `KeyboardInterrupt`, `SystemExit` and their
+/// like, which are not errors of the listener, are raised.
+pub fn tell(py: Python<'_>, contents: &Guarded<Contents>) -> PyResult<()> {
+    let thread = THREAD.with(|id| *id);
+    let begun = contents.with(py, |contents| {
+        let departures = &mut contents.departures;
+        let begins = departures.is_waiting() && !departures.tellers.contains(&thread);
+        if begins {
+            departures.tellers.push(thread);
+        }
+        begins
+    });
+    if !begun {
+        return Ok(());
+    }
+    let mut told = 0;
+    let mut result = Ok(());
+    loop {
+        let (batch, listener) = contents.with(py, |contents| {
+            let departures = &mut contents.departures;
+            if told > MAX_TOLD || result.is_err() || departures.waiting.is_empty() {
+                departures.tellers.retain(|&teller| teller != thread);
+                (Vec::new(), None)
+            } else {
+                let listener = departures.listener.map(Obj::incref);
+                (std::mem::take(&mut departures.waiting), listener)
+            }
+        });
+        // SAFETY: the references were taken in the region.
+        let listener = listener.map(|listener| unsafe { listener.into_bound(py) });
+        if batch.is_empty() {
+            return result;
+        }
+        told += batch.len();
+        for Departure { key, value, cause } in batch {
+            // SAFETY: both references were handed over.
+            let (key, value) = unsafe { (key.into_bound(py), value.into_bound(py)) };
+            if let (Some(listener), Ok(())) = (&listener, &result) {
+                let cause = PyString::intern(py, cause.name());
+                if let Err(error) = listener.call1((key, value, cause)) {
+                    result = log(py, listener, error);
+                }
+            }
+        }
+    }
+}
+
+/// Logs what a listener raised.
+fn log(py: Python<'_>, listener: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    if !error.is_instance_of::<PyException>(py) {
+        return Err(error);
+    }
+    static LOG: Imported = Imported::new("overdrive._memory.listeners", "log_error");
+    match LOG
+        .get(py)
+        .and_then(|log| log.call1((listener, error.value(py))))
+    {
+        Ok(_) => Ok(()),
+        Err(second) if second.is_instance_of::<PyException>(py) => {
+            // Logging itself failed: all that is left is the interpreter's last resort.
+            second.write_unraisable(py, Some(listener));
+            Ok(())
+        }
+        Err(second) => Err(second),
+    }
+}
