@@ -10,7 +10,10 @@
 //!
 //! - [`index`]: hash -> slot.
 //! - [`hints`]: address -> slot, for most of the objects that are looked up again.
-//! - [`ring`]: slots in an order, O(1) to move; the only linked structure.
+//! - [`ring`]: slots in an order, O(1) to move.
+//! - [`segments`]: the same for several orders, a slot in at most one of them.
+//! - [`ghosts`]: hashes of keys that were evicted.
+//! - [`sketch`]: how often hashes were seen, approximately.
 //! - [`policy`]: which slot leaves next, one algorithm per file.
 //! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
 //! - [`budget`]: how much a cache may hold and how much it holds.
@@ -18,7 +21,8 @@
 //! - [`wheel`]: deadlines that are numbers, in O(1).
 //! - [`tags`], [`pins`], [`ages`]: what else a slot may have.
 //!
-//! Invariants that hold across the crate: a slot is at most once in a ring; whatever may allocate
+//! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
+//! segments; whatever may allocate
 //! is a separate `reserve` call that fails without changing anything; every other call neither
 //! allocates nor fails, given a slot that was reserved.
 
@@ -26,13 +30,16 @@
 
 pub mod ages;
 pub mod budget;
+pub mod ghosts;
 pub mod heap;
 pub mod hints;
 pub mod index;
 pub mod pins;
 pub mod policy;
 pub mod ring;
+pub mod segments;
 pub mod size;
+pub mod sketch;
 pub mod tags;
 pub mod wheel;
 
