@@ -68,13 +68,15 @@ mod _core {
         let py = module.py();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let abc = py.import("collections.abc")?;
-        abc.getattr("MutableMapping")?
-            .call_method1("register", (py.get_type::<Cache>(),))?;
+        let mapping = abc.getattr("MutableMapping")?;
+        mapping.call_method1("register", (py.get_type::<Cache>(),))?;
+        mapping.call_method1("register", (py.get_type::<MemoryCache>(),))?;
         abc.getattr("Sequence")?
             .call_method1("register", (py.get_type::<RandomKeys>(),))?;
         crate::classes::shorten_names(py);
         crate::collector::install(py)?;
         crate::memo::install(py)?;
-        crate::fast::install(py)
+        crate::fast::install::install(py)?;
+        crate::memory::install(py)
     }
 }

@@ -84,7 +84,7 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
 
 /// Replaces the function of a slot by way of its wrapper in the class's dict, so that CPython itself
 /// fills the slots of the class and its subclasses, present and future.
-fn replace_slot(
+pub fn replace_slot(
     class: &Bound<'_, PyType>,
     name: &str,
     function: *mut c_void,
@@ -166,7 +166,7 @@ pub fn adopt(class: &Bound<'_, PyType>) -> PyResult<()> {
 }
 
 /// Replaces the function of a method.
-fn replace_method(
+pub fn replace_method(
     class: &Bound<'_, PyType>,
     name: &str,
     function: Method,

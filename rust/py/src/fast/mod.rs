@@ -18,12 +18,12 @@
 //! - `install`: puts them in front of PyO3's.
 
 mod constructors;
-mod install;
+pub mod install;
 mod methods;
 mod small_int;
 mod update;
 
-pub use install::{adopt, install};
+pub use install::adopt;
 pub use methods::set_hashed;
 pub use update::update;
 
@@ -68,11 +68,11 @@ static ORIGINALS: Originals = Originals {
     iternext: unset(),
 };
 
-type Binary = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
+pub type Binary = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
 type Test = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> c_int;
-type Assign = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
+pub type Assign = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
 type Unary = unsafe extern "C" fn(*mut PyObject) -> *mut PyObject;
-type Method = unsafe extern "C" fn(
+pub type Method = unsafe extern "C" fn(
     *mut PyObject,
     *const *mut PyObject,
     ffi::Py_ssize_t,

@@ -121,9 +121,20 @@ impl Contents {
             self.counts.misses += 1;
             return None;
         };
+        self.read_live(slot, now)
+    }
+
+    /// The value of an item that is live, with a reference; counts a hit.
+    #[inline(always)]
+    pub fn read_live(&mut self, slot: Slot, now: Instant) -> Option<Obj> {
         self.counts.hits += 1;
         self.touch(slot, now);
         Some(self.store.value(slot).incref())
+    }
+
+    /// Whether items that are set without a ttl of their own expire.
+    pub fn is_mortal(&self) -> bool {
+        self.defaults.ttl.min(self.defaults.idle) < f64::INFINITY
     }
 
     /// Makes items expire from now on, if none has so far; false if there is no memory.
