@@ -15,6 +15,8 @@
 //! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
 //! - [`budget`]: how much a cache may hold and how much it holds.
 //! - [`heap`]: deadlines that are not in insertion order.
+//! - [`sample`], [`keyed`]: some of the keys, and hashes that do not give them away.
+//! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring; whatever may allocate
 //! is a separate `reserve` call that fails without changing anything; every other call neither
@@ -26,9 +28,13 @@ pub mod budget;
 pub mod heap;
 pub mod hints;
 pub mod index;
+pub mod keyed;
 pub mod policy;
+pub mod replay;
 pub mod ring;
+pub mod sample;
 pub mod size;
+pub mod trace;
 
 /// Names a cached item. Slots are dense: the caller reuses emptied ones.
 pub type Slot = u32;
