@@ -10,7 +10,10 @@
 //!
 //! - [`index`]: hash -> slot.
 //! - [`hints`]: address -> slot, for most of the objects that are looked up again.
-//! - [`ring`]: slots in an order, O(1) to move; the only linked structure.
+//! - [`ring`]: slots in an order, O(1) to move.
+//! - [`segments`]: the same for several orders, a slot in at most one of them.
+//! - [`ghosts`]: hashes of keys that were evicted.
+//! - [`sketch`]: how often hashes were seen, approximately.
 //! - [`policy`]: which slot leaves next, one algorithm per file.
 //! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
 //! - [`budget`]: how much a cache may hold and how much it holds.
@@ -18,13 +21,15 @@
 //! - [`sample`], [`keyed`]: some of the keys, and hashes that do not give them away.
 //! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
 //!
-//! Invariants that hold across the crate: a slot is at most once in a ring; whatever may allocate
+//! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
+//! segments; whatever may allocate
 //! is a separate `reserve` call that fails without changing anything; every other call neither
 //! allocates nor fails, given a slot that was reserved.
 
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod ghosts;
 pub mod heap;
 pub mod hints;
 pub mod index;
@@ -33,7 +38,9 @@ pub mod policy;
 pub mod replay;
 pub mod ring;
 pub mod sample;
+pub mod segments;
 pub mod size;
+pub mod sketch;
 pub mod trace;
 
 /// Names a cached item. Slots are dense: the caller reuses emptied ones.

@@ -102,6 +102,21 @@ impl<const LEAD: u32> Ring<LEAD> {
         links[Self::SENTINEL as usize].prev = node;
     }
 
+    /// Puts a slot that is not in the ring at the place of one that is, and takes that out.
+    #[inline]
+    pub fn substitute(&mut self, old: Slot, new: Slot) {
+        debug_assert!(self.contains(old) && !self.contains(new));
+        let (old, new) = (old + LEAD + 1, new + LEAD + 1);
+        let link = self.links[old as usize];
+        self.links[old as usize] = Link {
+            prev: OUT,
+            next: OUT,
+        };
+        self.links[new as usize] = link;
+        self.links[link.prev as usize].next = new;
+        self.links[link.next as usize].prev = new;
+    }
+
     /// The oldest slot.
     #[inline]
     pub fn front(&self) -> Option<Slot> {
@@ -238,6 +253,16 @@ mod tests {
         assert_eq!(order(&ring), [2, 1]);
         ring.push_back(0);
         assert_eq!(order(&ring), [2, 1, 0]);
+    }
+
+    #[test]
+    fn a_substitute_takes_the_place() {
+        let mut ring = ring_of(&[2, 0, 1]);
+        ring.substitute(0, 5);
+        ring.substitute(2, 6);
+        assert_eq!(order(&ring), [6, 5, 1]);
+        assert!(!ring.contains(0) && !ring.contains(2));
+        ring.check(3).expect("consistent");
     }
 
     #[test]

@@ -1,16 +1,28 @@
 //! Which slot leaves next. One algorithm per file, all behind [`Policy`].
 
+mod arc;
 mod fifo;
 mod lfu;
+mod lirs;
 mod lru;
 mod random;
+mod s3_fifo;
+mod sieve;
+mod two_q;
+mod w_tiny_lfu;
 
 use std::collections::TryReserveError;
 
+pub use arc::Arc;
 pub use fifo::Fifo;
 pub use lfu::Lfu;
+pub use lirs::Lirs;
 pub use lru::Lru;
 pub use random::Random;
+pub use s3_fifo::S3Fifo;
+pub use sieve::Sieve;
+pub use two_q::TwoQ;
+pub use w_tiny_lfu::WTinyLfu;
 
 use crate::Slot;
 
@@ -62,4 +74,16 @@ pub trait Policy {
     fn memory(&self) -> usize;
     /// Says what is wrong, if anything; `len` slots should be in.
     fn check(&self, len: usize) -> Result<(), String>;
+}
+
+/// All slots in the order in which they would leave if nothing came in: a [`Policy::ranking`] for
+/// policies whose lists do not show it.
+fn in_order_of_departure<P: Policy + Clone>(policy: &P) -> Vec<Slot> {
+    let mut rest = policy.clone();
+    std::iter::from_fn(|| {
+        let slot = rest.victim(None)?;
+        rest.on_remove(slot);
+        Some(slot)
+    })
+    .collect()
 }

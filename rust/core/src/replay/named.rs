@@ -1,7 +1,7 @@
 //! The policies by name.
 
 use super::Drawn;
-use crate::policy::{Fifo, Lfu, Lru, Policy};
+use crate::policy::{Arc, Fifo, Lfu, Lirs, Lru, Policy, S3Fifo, Sieve, TwoQ, WTinyLfu};
 
 /// Something to be done with a policy whose type is known to the compiler.
 pub trait Visitor {
@@ -58,6 +58,12 @@ policies! {
     Random, "random" | "rr", Drawn::new;
     Lru, "lru", |_| Lru::default();
     Lfu, "lfu", |_| Lfu::default();
+    Sieve, "sieve", |_| Sieve::default();
+    TwoQ, "2q", |_| TwoQ::default();
+    S3Fifo, "s3fifo", |_| S3Fifo::default();
+    Arc, "arc", |_| Arc::default();
+    Lirs, "lirs", |_| Lirs::default();
+    WTinyLfu, "wtinylfu", |_| WTinyLfu::default();
 }
 
 #[cfg(test)]

@@ -1,0 +1,197 @@
+//! Adaptive replacement: recency and frequency, in a proportion that follows the workload.
+//!
+//! Source: Megiddo, Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache" (FAST 2003), Fig. 4,
+//! with a real-valued target. T1 has the slots used once since they came in, T2 those used again; B1
+//! and B2 the hashes of what left either. A miss that B1 remembers raises the target size of T1, one
+//! that B2 remembers lowers it.
+//! Invariants, for a capacity c as of the last eviction: |T1| + |B1| <= c and |B1| + |B2| <= c after
+//! an insertion, 0 <= target.
+
+use std::collections::TryReserveError;
+
+use super::{Policy, in_order_of_departure};
+use crate::Slot;
+use crate::ghosts::Ghosts;
+use crate::segments::Segments;
+
+const ONCE: usize = 0;
+const AGAIN: usize = 1;
+
+/// The target as it becomes when this newcomer is let in.
+#[derive(Clone, Copy, Debug)]
+struct Adaptation {
+    newcomer: u64,
+    target: f64,
+    /// The list of ghosts that remembered the newcomer.
+    from: Option<usize>,
+}
+
+/// ARC order.
+#[derive(Clone, Debug, Default)]
+pub struct Arc {
+    /// T1 and T2.
+    used: Segments<2>,
+    /// B1 and B2.
+    left: Ghosts<2>,
+    /// The paper's p: so many slots T1 should have.
+    target: f64,
+    capacity: usize,
+    /// Worked out when a victim was asked for: afterwards the victim is among the ghosts.
+    pending: Option<Adaptation>,
+}
+
+impl Arc {
+    /// The slots used once (`false`) and again (`true`), each least recently used first.
+    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
+        let once = self.used.iter(ONCE).map(|slot| (slot, false));
+        once.chain(self.used.iter(AGAIN).map(|slot| (slot, true)))
+    }
+
+    /// Fills a slot as the most recent of those used once or again.
+    pub fn restore(&mut self, slot: Slot, again: bool) {
+        self.used.push_back(if again { AGAIN } else { ONCE }, slot);
+    }
+
+    /// How many slots used once there should be.
+    pub fn target(&self) -> f64 {
+        self.target
+    }
+
+    /// Sets what [`target`](Self::target) gives; what is no size counts as none.
+    pub fn set_target(&mut self, target: f64) {
+        self.target = if target.is_finite() {
+            target.max(0.0)
+        } else {
+            0.0
+        };
+    }
+
+    fn adapt(&self, newcomer: u64, capacity: usize) -> Adaptation {
+        let from = self.left.find(newcomer).map(|(list, _)| list);
+        let ratio = |list: usize| self.left.len(list) as f64;
+        let target = match from {
+            Some(ONCE) => {
+                let step = (ratio(AGAIN) / ratio(ONCE)).max(1.0);
+                (self.target + step).min(capacity as f64)
+            }
+            Some(_) => {
+                let step = (ratio(ONCE) / ratio(AGAIN)).max(1.0);
+                (self.target - step).max(0.0)
+            }
+            None => self.target,
+        };
+        Adaptation {
+            newcomer,
+            target,
+            from,
+        }
+    }
+
+    fn adaptation(&mut self, newcomer: u64, capacity: usize) -> Adaptation {
+        match self.pending {
+            Some(pending) if pending.newcomer == newcomer => pending,
+            _ => self.adapt(newcomer, capacity),
+        }
+    }
+}
+
+impl Policy for Arc {
+    fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        // One more: a victim becomes a ghost before the newcomer's ghost is forgotten.
+        self.left.reserve(slots + 1)?;
+        self.used.reserve(slots)
+    }
+
+    fn on_insert(&mut self, slot: Slot, hash: u64) {
+        let capacity = self.capacity.max(self.used.total() + 1);
+        let adaptation = self.adaptation(hash, capacity);
+        self.pending = None;
+        if adaptation.from.is_some() {
+            self.target = adaptation.target;
+            self.left.remove(hash);
+            self.used.push_back(AGAIN, slot);
+        } else {
+            self.used.push_back(ONCE, slot);
+        }
+        while self.left.len(ONCE) > 0 && self.used.len(ONCE) + self.left.len(ONCE) > capacity {
+            self.left.pop_oldest(ONCE);
+        }
+        while self.left.total() > capacity {
+            let list = if self.left.len(AGAIN) > 0 {
+                AGAIN
+            } else {
+                ONCE
+            };
+            self.left.pop_oldest(list);
+        }
+    }
+
+    #[inline]
+    fn on_hit(&mut self, slot: Slot) {
+        self.used.move_to_back(AGAIN, slot);
+    }
+
+    #[inline]
+    fn on_replace(&mut self, slot: Slot) {
+        self.on_hit(slot);
+    }
+
+    fn on_remove(&mut self, slot: Slot) {
+        self.used.remove(slot);
+    }
+
+    fn on_evict(&mut self, slot: Slot, hash: u64) {
+        self.capacity = self.used.total();
+        let list = self.used.segment(slot);
+        self.used.remove(slot);
+        self.left.push(list, hash);
+    }
+
+    fn victim(&mut self, newcomer: Option<u64>) -> Option<Slot> {
+        let capacity = self.used.total();
+        let (target, from) = match newcomer {
+            Some(newcomer) => {
+                let adaptation = self.adaptation(newcomer, capacity);
+                self.pending = Some(adaptation);
+                (adaptation.target, adaptation.from)
+            }
+            None => (self.target, None),
+        };
+        let once = self.used.len(ONCE) as f64;
+        let too_many = once > target || from == Some(AGAIN) && once == target;
+        let first = if too_many { ONCE } else { AGAIN };
+        self.used
+            .front(first)
+            .or_else(|| self.used.front(1 - first))
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        in_order_of_departure(self)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn memory(&self) -> usize {
+        self.used.memory() + self.left.memory()
+    }
+
+    fn check(&self, len: usize) -> Result<(), String> {
+        self.used.check(len)?;
+        self.left.check()?;
+        let (once, ghosts) = (self.left.len(ONCE), self.left.total());
+        let bound = self.capacity.max(len);
+        if self.target < 0.0 || !self.target.is_finite() {
+            return Err(format!("arc: target {}", self.target));
+        }
+        // A victim is a ghost before the newcomer is in.
+        if self.used.len(ONCE) + once > bound + 1 || ghosts > bound + 1 {
+            let t1 = self.used.len(ONCE);
+            return Err(format!(
+                "arc: {t1} used once, {once} left and {ghosts} ghosts, capacity {bound}"
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! S3-FIFO: a small queue sorts out what is used once before it can reach the main queue.
+//!
+//! Source: Yang, Zhang, Qiu, Yue, Vigfusson, "FIFO Queues are All You Need for Cache Eviction" (SOSP
+//! 2023), Algorithm 1. The small queue should have a tenth of the slots, and may have all of them
+//! while nothing has earned its place in the main queue; what leaves it unused is remembered, up to
+//! nine tenths as many, and comes into the main queue when asked for again. A slot counts up to three
+//! uses: more than one bring it from the small queue into the main one, and each one there another
+//! round.
+//! Invariant: after an insertion there are at most nine tenths as many ghosts as there were slots at
+//! the last eviction, or one.
+
+use std::collections::TryReserveError;
+
+use super::{Policy, in_order_of_departure};
+use crate::Slot;
+use crate::ghosts::Ghosts;
+use crate::segments::Segments;
+
+const SMALL: usize = 0;
+const MAIN: usize = 1;
+const MOST_USES: u8 = 3;
+/// So many uses in the small queue are not enough for the main one.
+const TOO_FEW: u8 = 1;
+
+/// S3-FIFO order.
+#[derive(Clone, Debug, Default)]
+pub struct S3Fifo {
+    /// Each slot's note is its count of uses.
+    queues: Segments<2>,
+    left: Ghosts<1>,
+    capacity: usize,
+    /// The victim that was named last: finding one moves others.
+    named: Option<Slot>,
+}
+
+impl S3Fifo {
+    /// The slots of the small queue (`false`) and the main one (`true`), each in order and with its
+    /// count of uses.
+    pub fn order(&self) -> impl Iterator<Item = (Slot, bool, u8)> + '_ {
+        [SMALL, MAIN].into_iter().flat_map(move |queue| {
+            let with_uses = move |slot| (slot, queue == MAIN, self.queues.note(slot));
+            self.queues.iter(queue).map(with_uses)
+        })
+    }
+
+    /// Fills a slot as the newest of the small queue or the main one.
+    pub fn restore(&mut self, slot: Slot, main: bool, uses: u8) {
+        self.queues.push_back(if main { MAIN } else { SMALL }, slot);
+        self.queues.set_note(slot, uses.min(MOST_USES));
+    }
+
+    /// Whether the slot could leave as it is.
+    fn may_leave(&self, slot: Slot) -> bool {
+        let enough = if self.queues.segment(slot) == SMALL {
+            TOO_FEW
+        } else {
+            0
+        };
+        self.queues.note(slot) <= enough
+    }
+
+    fn from_small(&mut self, capacity: usize) -> Option<Slot> {
+        while let Some(slot) = self.queues.front(SMALL) {
+            if self.may_leave(slot) {
+                return Some(slot);
+            }
+            self.queues.move_to_back(MAIN, slot);
+            self.queues.set_note(slot, 0);
+            if self.queues.len(MAIN) > capacity - small(capacity) {
+                return self.from_main();
+            }
+        }
+        None
+    }
+
+    fn from_main(&mut self) -> Option<Slot> {
+        // Ends, since every step takes a use away.
+        while let Some(slot) = self.queues.front(MAIN) {
+            if self.may_leave(slot) {
+                return Some(slot);
+            }
+            self.queues.set_note(slot, self.queues.note(slot) - 1);
+            self.queues.move_to_back(MAIN, slot);
+        }
+        None
+    }
+}
+
+/// The size at which the small queue has to give.
+fn small(capacity: usize) -> usize {
+    (capacity / 10).max(1)
+}
+
+fn remembered(capacity: usize) -> usize {
+    (capacity - small(capacity)).max(1)
+}
+
+impl Policy for S3Fifo {
+    fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        // One more: a victim becomes a ghost before the newcomer's ghost is forgotten.
+        self.left.reserve(remembered(slots) + 1)?;
+        self.queues.reserve(slots)
+    }
+
+    fn on_insert(&mut self, slot: Slot, hash: u64) {
+        self.named = None;
+        let known = self.left.remove(hash).is_some();
+        self.queues
+            .push_back(if known { MAIN } else { SMALL }, slot);
+        let capacity = self.capacity.max(self.queues.total());
+        while self.left.total() > remembered(capacity) {
+            self.left.pop_oldest(0);
+        }
+    }
+
+    #[inline(always)]
+    fn on_hit(&mut self, slot: Slot) {
+        let uses = self.queues.note(slot);
+        if uses < MOST_USES {
+            self.queues.set_note(slot, uses + 1);
+        }
+    }
+
+    #[inline]
+    fn on_replace(&mut self, slot: Slot) {
+        self.on_hit(slot);
+    }
+
+    fn on_remove(&mut self, slot: Slot) {
+        self.named = None;
+        self.queues.remove(slot);
+    }
+
+    fn on_evict(&mut self, slot: Slot, hash: u64) {
+        self.capacity = self.queues.total();
+        let queue = self.queues.segment(slot);
+        self.on_remove(slot);
+        if queue == SMALL {
+            self.left.push(0, hash);
+        }
+    }
+
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
+        self.named = self.named.filter(|&slot| self.may_leave(slot));
+        if self.named.is_none() {
+            let capacity = self.queues.total();
+            let full = self.queues.len(SMALL) >= small(capacity);
+            self.named = if full {
+                self.from_small(capacity)
+            } else {
+                None
+            };
+            if self.named.is_none() {
+                self.named = self.from_main().or_else(|| self.from_small(capacity));
+            }
+        }
+        self.named
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        in_order_of_departure(self)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn memory(&self) -> usize {
+        self.queues.memory() + self.left.memory()
+    }
+
+    fn check(&self, len: usize) -> Result<(), String> {
+        self.queues.check(len)?;
+        self.left.check()?;
+        if let Some(slot) = self.named.filter(|&slot| !self.queues.contains(slot)) {
+            return Err(format!(
+                "s3-fifo: slot {slot} was named as the victim and is out"
+            ));
+        }
+        let overused = self.order().find(|&(_, _, uses)| uses > MOST_USES);
+        if let Some((slot, _, uses)) = overused {
+            return Err(format!("s3-fifo: slot {slot} has {uses} uses"));
+        }
+        let (ghosts, bound) = (self.left.total(), remembered(self.capacity.max(len)));
+        if ghosts > bound + 1 {
+            return Err(format!("s3-fifo: {ghosts} ghosts, at most {bound}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! SIEVE: a hand sweeps from old to new over slots that never move and evicts the first one that was
+//! not used since it came by.
+//!
+//! Source: Zhang, Yang, Yue, Vigfusson, Rashmi, "SIEVE is Simpler than LRU: an Efficient Turn-Key
+//! Eviction Algorithm for Web Caches" (NSDI 2024), Algorithm 1.
+
+use std::collections::TryReserveError;
+
+use super::{Policy, in_order_of_departure};
+use crate::Slot;
+use crate::segments::Segments;
+
+const UNUSED: u8 = 0;
+const USED: u8 = 1;
+
+/// SIEVE order.
+#[derive(Clone, Debug, Default)]
+pub struct Sieve {
+    /// One list, in order of insertion.
+    slots: Segments<1>,
+    /// Where the sweep goes on; at the oldest if nowhere.
+    hand: Option<Slot>,
+}
+
+impl Sieve {
+    /// All slots as they came in, from the hand on and around, each with whether it was used since
+    /// the hand came by.
+    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
+        let start = self.hand.or(self.slots.front(0));
+        let ahead = std::iter::successors(start, |&slot| self.slots.next(slot));
+        let behind = self
+            .slots
+            .iter(0)
+            .take_while(move |&slot| Some(slot) != start);
+        let used = |slot| (slot, self.slots.note(slot) == USED);
+        ahead.chain(behind).map(used)
+    }
+
+    /// Fills a slot as the newest.
+    pub fn restore(&mut self, slot: Slot, used: bool) {
+        self.slots.push_back(0, slot);
+        self.slots.set_note(slot, if used { USED } else { UNUSED });
+    }
+}
+
+impl Policy for Sieve {
+    fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        self.slots.reserve(slots)
+    }
+
+    fn on_insert(&mut self, slot: Slot, _hash: u64) {
+        self.slots.push_back(0, slot);
+    }
+
+    #[inline(always)]
+    fn on_hit(&mut self, slot: Slot) {
+        self.slots.set_note(slot, USED);
+    }
+
+    #[inline]
+    fn on_replace(&mut self, slot: Slot) {
+        self.on_hit(slot);
+    }
+
+    fn on_remove(&mut self, slot: Slot) {
+        if self.hand == Some(slot) {
+            self.hand = self.slots.next(slot);
+        }
+        self.slots.remove(slot);
+    }
+
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
+        let oldest = self.slots.front(0)?;
+        let mut hand = self.hand.unwrap_or(oldest);
+        // Ends, since every step takes a use away.
+        while self.slots.note(hand) == USED {
+            self.slots.set_note(hand, UNUSED);
+            hand = self.slots.next(hand).unwrap_or(oldest);
+        }
+        self.hand = Some(hand);
+        Some(hand)
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        in_order_of_departure(self)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn memory(&self) -> usize {
+        self.slots.memory()
+    }
+
+    fn check(&self, len: usize) -> Result<(), String> {
+        match self.hand {
+            Some(hand) if !self.slots.contains(hand) => {
+                Err(format!("sieve: the hand is at {hand}, which is out"))
+            }
+            _ => self.slots.check(len),
+        }
+    }
+}

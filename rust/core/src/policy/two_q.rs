@@ -1,0 +1,124 @@
+//! 2Q: what is asked for again after it has left a queue of newcomers is kept.
+//!
+//! Source: Johnson, Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement
+//! Algorithm" (VLDB 1994), the full version: newcomers pass through A1in, first in, first out, and
+//! leave their hash in A1out; those remembered there come into Am, which is LRU. A1in should have a
+//! quarter of the slots, A1out remembers half as many.
+//! Invariant: after an insertion A1out has at most half as many ghosts as there were slots at the
+//! last eviction, or one.
+
+use std::collections::TryReserveError;
+
+use super::{Policy, in_order_of_departure};
+use crate::Slot;
+use crate::ghosts::Ghosts;
+use crate::segments::Segments;
+
+const IN: usize = 0;
+const MAIN: usize = 1;
+
+/// 2Q order.
+#[derive(Clone, Debug, Default)]
+pub struct TwoQ {
+    /// A1in and Am.
+    queues: Segments<2>,
+    /// A1out.
+    left: Ghosts<1>,
+    capacity: usize,
+}
+
+impl TwoQ {
+    /// The slots of the queue of newcomers (`false`) and the kept ones (`true`), each in the order in
+    /// which they would leave.
+    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
+        let newcomers = self.queues.iter(IN).map(|slot| (slot, false));
+        newcomers.chain(self.queues.iter(MAIN).map(|slot| (slot, true)))
+    }
+
+    /// Fills a slot as the newest of the newcomers or of the kept ones.
+    pub fn restore(&mut self, slot: Slot, kept: bool) {
+        self.queues.push_back(if kept { MAIN } else { IN }, slot);
+    }
+}
+
+/// Kin of the paper.
+fn newcomers(capacity: usize) -> usize {
+    (capacity / 4).max(1)
+}
+
+/// Kout of the paper.
+fn remembered(capacity: usize) -> usize {
+    (capacity / 2).max(1)
+}
+
+impl Policy for TwoQ {
+    fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        // One more: a victim becomes a ghost before the newcomer's ghost is forgotten.
+        self.left.reserve(remembered(slots) + 1)?;
+        self.queues.reserve(slots)
+    }
+
+    fn on_insert(&mut self, slot: Slot, hash: u64) {
+        let known = self.left.remove(hash).is_some();
+        self.queues.push_back(if known { MAIN } else { IN }, slot);
+        let capacity = self.capacity.max(self.queues.total());
+        while self.left.total() > remembered(capacity) {
+            self.left.pop_oldest(0);
+        }
+    }
+
+    #[inline]
+    fn on_hit(&mut self, slot: Slot) {
+        if self.queues.segment(slot) == MAIN {
+            self.queues.move_to_back(MAIN, slot);
+        }
+    }
+
+    #[inline]
+    fn on_replace(&mut self, slot: Slot) {
+        self.on_hit(slot);
+    }
+
+    fn on_remove(&mut self, slot: Slot) {
+        self.queues.remove(slot);
+    }
+
+    fn on_evict(&mut self, slot: Slot, hash: u64) {
+        self.capacity = self.queues.total();
+        let queue = self.queues.segment(slot);
+        self.queues.remove(slot);
+        if queue == IN {
+            self.left.push(0, hash);
+        }
+    }
+
+    fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
+        let full = self.queues.len(IN) > newcomers(self.queues.total());
+        let first = if full { IN } else { MAIN };
+        self.queues
+            .front(first)
+            .or_else(|| self.queues.front(1 - first))
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        in_order_of_departure(self)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn memory(&self) -> usize {
+        self.queues.memory() + self.left.memory()
+    }
+
+    fn check(&self, len: usize) -> Result<(), String> {
+        self.queues.check(len)?;
+        self.left.check()?;
+        let (ghosts, bound) = (self.left.total(), remembered(self.capacity.max(len)));
+        if ghosts > bound + 1 {
+            return Err(format!("2q: {ghosts} ghosts, at most {bound}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! W-TinyLFU: newcomers pass through a window, and displace a kept slot only if they were asked for
+//! more often lately.
+//!
+//! Source: Einziger, Friedman, Manes, "TinyLFU: A Highly Efficient Cache Admission Policy" (ACM
+//! Transactions on Storage 2017). The window is LRU; the rest is segmented LRU, four fifths of it
+//! protected. A count-min sketch counts every request; it is halved after ten requests for each
+//! slot.
+//! Invariant: after an insertion the window and the protected segment have at most their shares.
+
+use std::collections::TryReserveError;
+
+use super::{Policy, in_order_of_departure};
+use crate::segments::Segments;
+use crate::sketch::Sketch;
+use crate::{Slot, spread};
+
+const WINDOW: usize = 0;
+const PROBATION: usize = 1;
+const PROTECTED: usize = 2;
+
+/// The window's share of the slots, unless said otherwise.
+const WINDOW_SHARE: f64 = 0.01;
+/// The protected share of what is outside the window.
+const PROTECTED_SHARE: f64 = 0.8;
+/// The sketch is halved after so many requests for each slot.
+const AGE: u64 = 10;
+
+/// W-TinyLFU order.
+#[derive(Clone, Debug)]
+pub struct WTinyLfu {
+    segments: Segments<3>,
+    /// What the sketch knows each slot by.
+    hashes: Vec<u32>,
+    sketch: Sketch,
+    window_share: f64,
+}
+
+impl Default for WTinyLfu {
+    fn default() -> Self {
+        Self::with_window(WINDOW_SHARE)
+    }
+}
+
+impl WTinyLfu {
+    /// A policy whose window has this share of the slots, between 0 and 1, but at least one.
+    pub fn with_window(share: f64) -> Self {
+        Self {
+            segments: Segments::default(),
+            hashes: Vec::new(),
+            sketch: Sketch::default(),
+            window_share: share.clamp(0.0, 1.0),
+        }
+    }
+
+    /// The slots with their segment (0: window, 1: probation, 2: protected), each segment least
+    /// recently used first.
+    pub fn order(&self) -> impl Iterator<Item = (Slot, usize)> + '_ {
+        [WINDOW, PROBATION, PROTECTED]
+            .into_iter()
+            .flat_map(move |segment| self.segments.iter(segment).map(move |slot| (slot, segment)))
+    }
+
+    /// Fills a slot as the most recently used of a segment.
+    pub fn restore(&mut self, slot: Slot, hash: u64, segment: usize) {
+        self.hashes[slot as usize] = spread(hash) as u32;
+        self.segments.push_back(segment.min(PROTECTED), slot);
+        self.count(slot);
+    }
+
+    fn count(&mut self, slot: Slot) {
+        self.sketch.count(self.hashes[slot as usize]);
+        if self.sketch.counted() >= AGE * (self.segments.total() as u64).max(AGE) {
+            self.sketch.halve();
+        }
+    }
+
+    fn window(&self, capacity: usize) -> usize {
+        ((capacity as f64 * self.window_share) as usize).clamp(1, capacity.max(2) - 1)
+    }
+
+    fn protected(&self, capacity: usize) -> usize {
+        let main = capacity - self.window(capacity).min(capacity);
+        (main as f64 * PROTECTED_SHARE) as usize
+    }
+
+    fn protect(&mut self, slot: Slot) {
+        self.segments.move_to_back(PROTECTED, slot);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let capacity = self.segments.total();
+        let most = self.protected(capacity);
+        while self.segments.len(PROTECTED) > most
+            && let Some(slot) = self.segments.front(PROTECTED)
+        {
+            self.segments.move_to_back(PROBATION, slot);
+        }
+    }
+}
+
+impl Policy for WTinyLfu {
+    fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        if self.hashes.len() < slots {
+            self.hashes.try_reserve(slots - self.hashes.len())?;
+            self.segments.reserve(slots)?;
+            self.sketch.reserve(slots)?;
+            self.hashes.resize(slots, 0);
+        }
+        Ok(())
+    }
+
+    fn on_insert(&mut self, slot: Slot, hash: u64) {
+        self.hashes[slot as usize] = spread(hash) as u32;
+        self.segments.push_back(WINDOW, slot);
+        self.count(slot);
+        let most = self.window(self.segments.total());
+        while self.segments.len(WINDOW) > most
+            && let Some(oldest) = self.segments.front(WINDOW)
+        {
+            self.segments.move_to_back(PROBATION, oldest);
+        }
+        self.settle();
+    }
+
+    #[inline]
+    fn on_hit(&mut self, slot: Slot) {
+        self.count(slot);
+        match self.segments.segment(slot) {
+            PROBATION => self.protect(slot),
+            segment => self.segments.move_to_back(segment, slot),
+        }
+    }
+
+    #[inline]
+    fn on_replace(&mut self, slot: Slot) {
+        self.on_hit(slot);
+    }
+
+    fn on_remove(&mut self, slot: Slot) {
+        self.segments.remove(slot);
+        self.settle();
+    }
+
+    fn on_evict(&mut self, slot: Slot, _hash: u64) {
+        // The protected segment keeps its share: a newcomer is about to come.
+        self.segments.remove(slot);
+    }
+
+    fn victim(&mut self, newcomer: Option<u64>) -> Option<Slot> {
+        let kept = self
+            .segments
+            .front(PROBATION)
+            .or(self.segments.front(PROTECTED));
+        // The newcomer will push the oldest out of a window that is full.
+        let coming = usize::from(newcomer.is_some());
+        let full = self.segments.len(WINDOW) + coming > self.window(self.segments.total());
+        let candidate = self
+            .segments
+            .front(WINDOW)
+            .filter(|_| full || kept.is_none());
+        match (candidate, kept) {
+            (Some(candidate), Some(kept)) => {
+                let frequency = |slot: Slot| self.sketch.estimate(self.hashes[slot as usize]);
+                Some(if frequency(candidate) > frequency(kept) {
+                    kept
+                } else {
+                    candidate
+                })
+            }
+            (candidate, kept) => candidate.or(kept),
+        }
+    }
+
+    fn ranking(&self) -> Vec<Slot> {
+        in_order_of_departure(self)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::with_window(self.window_share);
+    }
+
+    fn memory(&self) -> usize {
+        self.segments.memory() + self.hashes.capacity() * size_of::<u32>() + self.sketch.memory()
+    }
+
+    fn check(&self, len: usize) -> Result<(), String> {
+        self.segments.check(len)
+    }
+}
