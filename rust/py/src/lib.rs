@@ -8,6 +8,7 @@
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
 //! - `memo`: functions whose results are kept.
+//! - `simulate`: traces, and replays of them.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
 //! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
@@ -33,6 +34,7 @@ mod mapping;
 mod memo;
 mod number;
 mod obj;
+mod simulate;
 mod state;
 mod store;
 #[cfg(thread_exit_stubs)]
@@ -56,6 +58,8 @@ mod _core {
     use crate::iter::CacheIterator;
     #[pymodule_export]
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
+    #[pymodule_export]
+    use crate::simulate::{RequestTrace, TraceBuilder, policies};
     #[pymodule_export]
     use crate::timer::Timer;
 
