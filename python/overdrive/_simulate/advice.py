@@ -66,8 +66,10 @@ def _why_size(sizes: Sequence[int], best: dict[int, float], size: int) -> list[s
     if size == largest:
         return [f"{largest:,} is the largest size replayed, and every smaller one is over a point worse."]
     return [
-        f"The best policy hits {best[size]:.1%} at this size and {best[largest]:.1%} at {largest:,}: "
-        "no smaller size is within a point of that."
+        (
+            f"The best policy hits {best[size]:.1%} at this size and {best[largest]:.1%} at {largest:,}: "
+            "no smaller size is within a point of that."
+        )
     ]
 
 

@@ -89,7 +89,7 @@ struct Start<'a> {
 impl Visitor for Start<'_> {
     type Output = Result<Box<dyn Replay>, TryReserveError>;
 
-    fn with<P: Policy + Send + 'static>(self, policy: P) -> Self::Output {
+    fn with<P: Policy + Send + Sync + 'static>(self, policy: P) -> Self::Output {
         Ok(Box::new(Engine::new(policy, self.trace.keys(), self.size)?))
     }
 }

@@ -8,7 +8,7 @@ pub trait Visitor {
     /// What comes of it.
     type Output;
     /// Does it.
-    fn with<P: Policy + Send + 'static>(self, policy: P) -> Self::Output;
+    fn with<P: Policy + Send + Sync + 'static>(self, policy: P) -> Self::Output;
 }
 
 /// One line a policy, the simplest first: what it is called, and how one is made from a seed.

@@ -38,6 +38,14 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl std::error::Error for Malformed {}
+
+impl From<Malformed> for std::io::Error {
+    fn from(malformed: Malformed) -> Self {
+        Self::new(std::io::ErrorKind::InvalidData, malformed)
+    }
+}
+
 /// Cuts text into lines, whatever the pieces in which it arrives.
 #[derive(Debug, Default)]
 pub struct Lines {
