@@ -6,7 +6,6 @@ An .npy is a text header and then the integers as they are in memory; an .npz is
 from __future__ import annotations
 
 import re
-import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -64,7 +63,7 @@ def from_npy(where: str, content: Iterator[bytes]) -> RequestTrace:
     if shape is None:
         raise TraceError(f"{where}: does not have one dimension: {text.strip()}")
     width, count = int(dtype[3]), int(shape[1])
-    builder = TraceBuilder.integers(width, dtype[1] == ("<" if sys.byteorder == "big" else ">"))
+    builder = TraceBuilder.integers(width)
     length = 0
     rest = b""  # of an integer that pieces share
     for piece in chain([data], content):

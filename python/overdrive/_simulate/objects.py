@@ -18,14 +18,14 @@ def from_buffer(integers: memoryview) -> RequestTrace:
     """The integers of an array, without making an object of each.
 
     Raises:
-        TypeError: if they are not integers of this machine's byte order, in one dimension.
+        TypeError: if they are not integers in one dimension.
     """
-    code = integers.format.removeprefix("@").removeprefix("=")
+    code = integers.format.lstrip("@=<>!")
     if code not in CODES or integers.ndim != 1:
         raise TypeError(
-            f"an array of {integers.ndim} dimensions and format {integers.format!r} is no trace; integers in one are"
+            f"an array of format {integers.format!r} with {integers.ndim} dimensions is no trace: integers in one are"
         )
-    builder = TraceBuilder.integers(integers.itemsize, swapped=False)
+    builder = TraceBuilder.integers(integers.itemsize)
     for start in range(0, len(integers), AT_ONCE):
         builder.feed(integers[start : start + AT_ONCE].tobytes())
     return builder.finish()
@@ -38,7 +38,7 @@ def from_objects(keys: Iterable[Hashable]) -> RequestTrace:
         TypeError: if a key cannot be hashed.
     """
     numbers: dict[Hashable, int] = {}
-    builder = TraceBuilder.integers(4, swapped=False)
+    builder = TraceBuilder.integers(4)
     numbered = (numbers.setdefault(key, len(numbers)) for key in keys)
     while some := array("I", islice(numbered, AT_ONCE)):
         builder.feed(some.tobytes())

@@ -63,7 +63,7 @@ impl From<Wrong> for PyErr {
 
 /// What a builder is fed with.
 enum Source {
-    Integers { width: usize, swapped: bool },
+    Integers { width: usize },
     Lines(Lines),
     Table(Lines, Table),
     Recording(Recording),
@@ -87,11 +87,11 @@ pub struct RequestTrace {
 
 #[pymethods]
 impl TraceBuilder {
-    /// Takes integers of `width` bytes, in the byte order of this machine or in the other.
+    /// Takes integers of `width` bytes, of any byte order: it does not change which are equal.
     #[staticmethod]
-    fn integers(width: usize, swapped: bool) -> PyResult<Self> {
+    fn integers(width: usize) -> PyResult<Self> {
         if matches!(width, 1 | 2 | 4 | 8) {
-            Ok(Self::of(Source::Integers { width, swapped }))
+            Ok(Self::of(Source::Integers { width }))
         } else {
             let told = format!("integers of {width} bytes; 1, 2, 4 and 8 are possible");
             Err(PyValueError::new_err(told))
@@ -152,7 +152,7 @@ impl TraceBuilder {
     fn take(&mut self, piece: &[u8]) -> Result<(), Wrong> {
         let requests = &mut self.requests;
         match &mut self.source {
-            Source::Integers { width, swapped } => take_integers(requests, piece, *width, *swapped),
+            Source::Integers { width } => take_integers(requests, piece, *width),
             Source::Lines(lines) => lines.feed(piece, |_, text| take_text(requests, text)),
             Source::Table(lines, table) => {
                 lines.feed(piece, |line, text| take_row(requests, table, line, text))
@@ -189,12 +189,7 @@ impl TraceBuilder {
     }
 }
 
-fn take_integers(
-    requests: &mut trace::Builder,
-    piece: &[u8],
-    width: usize,
-    swapped: bool,
-) -> Result<(), Wrong> {
+fn take_integers(requests: &mut trace::Builder, piece: &[u8], width: usize) -> Result<(), Wrong> {
     if !piece.len().is_multiple_of(width) {
         let told = format!(
             "{} bytes are no integers of {width} bytes each",
@@ -202,12 +197,9 @@ fn take_integers(
         );
         return Err(Wrong::Text(told));
     }
-    let little = cfg!(target_endian = "little") != swapped;
     for integer in piece.chunks_exact(width) {
         let mut word = [0; 8];
-        for (at, &byte) in integer.iter().enumerate() {
-            word[if little { at } else { width - 1 - at }] = byte;
-        }
+        word[..width].copy_from_slice(integer);
         requests.push(u64::from_le_bytes(word))?;
     }
     Ok(())

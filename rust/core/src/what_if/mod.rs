@@ -24,6 +24,9 @@ pub const MINIATURE: usize = 4096;
 const GROUPS: usize = 32;
 /// Below so many sampled requests, or so many keys held, an estimate says little.
 const LITTLE: (u64, usize) = (1000, 64);
+/// Policies whose hit ratio depends on the number of keys that they hold, not only on the share: one
+/// burst of requests for a key keeps it in for as long as it takes to go through all others.
+const UNSCALED: [Name; 2] = [Name::Lfu, Name::Sieve];
 /// The most policies and sizes to be watched at once.
 pub const MAX_ROWS: usize = 64;
 
@@ -75,7 +78,8 @@ pub struct Row {
     pub standard_error: f64,
     /// Sampled requests that it is based on.
     pub sampled: u64,
-    /// Whether it is based on too little to be relied on: few requests, or a miniature of few keys.
+    /// Whether it is based on too little to be relied on: few requests, a miniature of few
+    /// keys, or a sample for a policy that behaves otherwise in a small cache (LFU, SIEVE).
     pub rough: bool,
     /// Whether the miniature is full, as the live cache presumably is: until then larger sizes look
     /// like smaller ones.
@@ -213,7 +217,7 @@ impl WhatIf {
         let ratio = self.seen.hits as f64 / requests;
         // Requests that the sample would have, were all keys requested equally often.
         let expected = requests * self.rate();
-        let row = |(shadow, &(policy, size)): (&Box<dyn Shadow>, &(Name, usize))| {
+        let row = |(shadow, &(policy, size)): (&dyn Shadow, &(Name, usize))| {
             let hits = shadow.hits();
             let gains: Vec<f64> = hits
                 .iter()
@@ -226,12 +230,18 @@ impl WhatIf {
                 hit_ratio: (ratio + gains.iter().sum::<f64>() / expected).clamp(0.0, 1.0),
                 standard_error: deviation_of_sum(&gains) * (1.0 - self.rate()).sqrt() / expected,
                 sampled: self.seen.sampled,
-                rough: self.seen.sampled < LITTLE.0
-                    || self.rate() < 1.0 && shadow.size() < LITTLE.1,
+                rough: self.is_rough(policy, shadow.size()),
                 full: shadow.is_full(),
             }
         };
-        self.shadows.iter().zip(&self.rows).map(row).collect()
+        let shadows = self.shadows.iter().map(AsRef::as_ref);
+        shadows.zip(&self.rows).map(row).collect()
+    }
+
+    fn is_rough(&self, policy: Name, miniature: usize) -> bool {
+        let sampled = self.rate() < 1.0;
+        self.seen.sampled < LITTLE.0
+            || sampled && (miniature < LITTLE.1 || UNSCALED.contains(&policy))
     }
 
     /// Bytes allocated, bounded by the number of rows and [`MINIATURE`].
