@@ -21,6 +21,7 @@ PAGES = (
     "docs/memoize.md",
     "docs/migrating.md",
     "docs/safety.md",
+    "docs/simulate.md",
     "docs/stampedes.md",
 )
 

@@ -26,7 +26,13 @@ from overdrive._lru_cache import cache, lru_cache
 from overdrive._memoize import memoize
 from overdrive._memory import AgeHistogram, CacheStats, MemoryCache
 from overdrive._strategy import CacheStrategy
-from overdrive.exceptions import CacheFullError, OverdriveError, WaitTimeout
+from overdrive.exceptions import CacheFullError, OverdriveError, TraceError, WaitTimeout
+
+TYPE_CHECKING = False  # what type checkers take for true; `typing` would make the import slower
+if TYPE_CHECKING:
+    from overdrive._simulate.advice import Recommendation
+    from overdrive._simulate.results import Simulation
+    from overdrive._simulate.run import simulate
 
 __all__ = (
     "AgeHistogram",
@@ -43,8 +49,11 @@ __all__ = (
     "MemoryCache",
     "OverdriveError",
     "RRCache",
+    "Recommendation",
+    "Simulation",
     "TLRUCache",
     "TTLCache",
+    "TraceError",
     "WaitTimeout",
     "WithTTL",
     "__version__",
@@ -54,4 +63,16 @@ __all__ = (
     "keys",
     "lru_cache",
     "memoize",
+    "simulate",
 )
+
+
+def __getattr__(name: str) -> object:
+    """Load what services do not need, when it is asked for."""
+    where = {"Recommendation": "advice", "Simulation": "results", "simulate": "run"}.get(name)
+    if where is None:
+        raise AttributeError(f"module 'overdrive' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"overdrive._simulate.{where}"), name)
+    return value

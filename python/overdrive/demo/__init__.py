@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from overdrive._progress import Progress
 from overdrive.demo import report
 from overdrive.demo.contenders import Contender, contenders
 from overdrive.demo.cost import cache_costs
 from overdrive.demo.memory import ENTRIES, MemoryProbeError, bytes_per_entry
 from overdrive.demo.options import add_arguments, cache_size, chosen_trace
-from overdrive.demo.progress import Progress
 from overdrive.demo.replay import Replay, clock_ns, replay_in_turns
 from overdrive.demo.results import Place, Row, Run
 from overdrive.demo.shop import Shop

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 
+from overdrive._progress import Advance
 from overdrive.demo.contenders import Contender, Serve, shuffled
-from overdrive.demo.progress import Advance
 
 __all__ = ("cache_costs",)
 

@@ -11,8 +11,8 @@ from operator import ne
 from time import perf_counter_ns
 from typing import Protocol
 
+from overdrive._progress import Advance
 from overdrive.demo.contenders import Contender, Serve, shuffled
-from overdrive.demo.progress import Advance
 
 __all__ = ("Backend", "Replay", "Served", "clock_ns", "quantile", "replay_in_turns")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from overdrive._progress import Advance
 from overdrive.demo.catalogue import BRANDS, CATEGORIES, Product, Review, products
 from overdrive.demo.page import Article, render
-from overdrive.demo.progress import Advance
 
 __all__ = ("Shop",)
 

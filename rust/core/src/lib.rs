@@ -20,6 +20,9 @@
 //! - [`heap`]: deadlines of any kind that are not in insertion order.
 //! - [`wheel`]: deadlines that are numbers, in O(1).
 //! - [`tags`], [`pins`], [`ages`]: what else a slot may have.
+//! - [`sample`], [`keyed`]: some of the keys, and hashes that do not give them away.
+//! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
+//! - [`recorder`], [`what_if`]: the same for a cache in use.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
 //! segments; whatever may allocate
@@ -35,13 +38,19 @@ pub mod heap;
 pub mod hints;
 pub mod index;
 pub mod pins;
+pub mod keyed;
 pub mod policy;
+pub mod recorder;
+pub mod replay;
 pub mod ring;
+pub mod sample;
 pub mod segments;
 pub mod size;
 pub mod sketch;
 pub mod tags;
 pub mod wheel;
+pub mod trace;
+pub mod what_if;
 
 /// Names a cached item. Slots are dense: the caller reuses emptied ones.
 pub type Slot = u32;

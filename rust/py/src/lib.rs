@@ -9,6 +9,7 @@
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
 //! - `memory`: the cache with lifetimes, weights, tags, pins and listeners.
 //! - `memo`: functions whose results are kept.
+//! - `simulate`: traces, and replays of them.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
 //! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
@@ -35,6 +36,7 @@ mod memo;
 mod memory;
 mod number;
 mod obj;
+mod simulate;
 mod state;
 mod store;
 #[cfg(thread_exit_stubs)]
@@ -60,6 +62,8 @@ mod _core {
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
     #[pymodule_export]
     use crate::memory::MemoryCache;
+    #[pymodule_export]
+    use crate::simulate::{RequestTrace, TraceBuilder, policies};
     #[pymodule_export]
     use crate::timer::Timer;
 

@@ -171,6 +171,7 @@ impl Policy for Lirs {
         while self.left.total() > capacity * HISTORY as usize {
             self.forget_oldest();
         }
+        self.prune();
     }
 
     #[inline]
@@ -190,6 +191,7 @@ impl Policy for Lirs {
         } else {
             self.stack.push_back(place);
             self.queue.move_to_back(slot);
+            self.prune();
         }
     }
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from overdrive.demo.progress import Progress
+from overdrive._progress import Progress
 
 
 class Terminal(io.StringIO):

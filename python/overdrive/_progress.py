@@ -1,4 +1,4 @@
-"""What a user sees while the demo runs: a bar on a terminal, a line now and then elsewhere."""
+"""What a user sees while a command runs: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
