@@ -24,7 +24,7 @@ from overdrive._core import (
 from overdrive._info import CacheInfo, MemoInfo
 from overdrive._lru_cache import cache, lru_cache
 from overdrive._memoize import memoize
-from overdrive._memory import AgeHistogram, CacheStats, MemoryCache
+from overdrive._memory import AgeHistogram, CacheStats, MemoryCache, Recording
 from overdrive._strategy import CacheStrategy
 from overdrive.exceptions import CacheFullError, OverdriveError, TraceError, WaitTimeout
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from overdrive._simulate.advice import Recommendation
     from overdrive._simulate.results import Simulation
     from overdrive._simulate.run import simulate
+    from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
     "AgeHistogram",
@@ -50,11 +51,14 @@ __all__ = (
     "OverdriveError",
     "RRCache",
     "Recommendation",
+    "Recording",
     "Simulation",
     "TLRUCache",
     "TTLCache",
     "TraceError",
     "WaitTimeout",
+    "WhatIf",
+    "WhatIfRow",
     "WithTTL",
     "__version__",
     "cache",
@@ -69,10 +73,16 @@ __all__ = (
 
 def __getattr__(name: str) -> object:
     """Load what services do not need, when it is asked for."""
-    where = {"Recommendation": "advice", "Simulation": "results", "simulate": "run"}.get(name)
+    where = {
+        "Recommendation": "_simulate.advice",
+        "Simulation": "_simulate.results",
+        "WhatIf": "_what_if",
+        "WhatIfRow": "_what_if",
+        "simulate": "_simulate.run",
+    }.get(name)
     if where is None:
         raise AttributeError(f"module 'overdrive' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f"overdrive._simulate.{where}"), name)
+    value = globals()[name] = getattr(import_module(f"overdrive.{where}"), name)
     return value

@@ -3,11 +3,13 @@
 - `cache`: the class.
 - `loading`: computing what is absent, once for all who ask.
 - `listeners`: telling who wants to know what left.
+- `recording`: which keys it is asked for, in a file.
 - `statistics`: what is counted.
 - `views`: keys, values and items.
 """
 
 from overdrive._memory.cache import MemoryCache
+from overdrive._memory.recording import Recording
 from overdrive._memory.statistics import AgeHistogram, CacheStats
 
-__all__ = ("AgeHistogram", "CacheStats", "MemoryCache")
+__all__ = ("AgeHistogram", "CacheStats", "MemoryCache", "Recording")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import KeysView, Mapping
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from overdrive._core import _MemoryCache
 from overdrive._memory.listeners import Listeners
 from overdrive._memory.loading import Loading
+from overdrive._memory.recording import Recording
 from overdrive._memory.statistics import AgeHistogram, CacheStats
 from overdrive._memory.views import ItemsView, ValuesView
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
     from datetime import timedelta
     from typing import Any, Self, TypeAlias
+
+    from overdrive._what_if import WhatIf
 
     _Listener: TypeAlias = Callable[[Any, Any, str], object]
 
@@ -113,6 +117,8 @@ class MemoryCache(_MemoryCache[K, V]):
         super().__init__(maxsize, name, ttl, idle, jitter, weigher, max_bytes, on_evict, clock, seed)
         self._flights: dict[Hashable, Any] = {}
         self._task_flights: dict[Hashable, Any] = {}
+        # The sizes and policies that `what_if` watches, as they were asked for.
+        self._watched: tuple[tuple[int | float, ...] | None, tuple[str, ...] | None] | None = None
 
     # --- reading and writing ------------------------------------------------------------------------
 
@@ -298,6 +304,88 @@ class MemoryCache(_MemoryCache[K, V]):
         bounds = [_YOUNGEST_SECONDS * 2**at for at in range(len(buckets) - 1)]
         return AgeHistogram((*bounds, float("inf")), tuple(round(count * scale) for count in buckets), sampled)
 
+    # --- what would be better -----------------------------------------------------------------------
+
+    def what_if(
+        self,
+        *,
+        sizes: Iterable[int | float] | None = None,
+        policies: Iterable[str] | None = None,
+    ) -> WhatIf:
+        """Estimate what the cache would hit under other policies and at other sizes, on the requests that it gets.
+
+        The first call begins to watch, and its answer says nothing yet; later ones tell what was seen since. A call
+        with other sizes or policies begins anew. Sampled miniatures of each combination are kept beside the cache:
+        up to about 4096 keys of eight bytes and what the policy needs, per combination. A lookup of a key that is not
+        in the sample costs a few nanoseconds. Until it is asked for nothing is watched, and after `stop_what_if()`.
+
+        Args:
+            sizes: how many items; a float is a multiple of the present size. `(1.0, 2.0)` by default.
+            policies: their names; that of the cache, `"lru"`, `"lfu"` and `"arc"` by default.
+
+        Returns:
+            a `WhatIf`: iterate over it for the estimates, or print it.
+
+        Raises:
+            ValueError: there is no such policy, a size is 0, there are too many combinations, or the cache has neither
+                a limit of items nor items yet.
+
+        Source: miniature simulation, Waldspurger et al. (USENIX ATC '17).
+        """
+        from overdrive._what_if import WhatIf, WhatIfRow  # whose import takes longer than that of this package
+
+        asked = (
+            None if sizes is None else tuple(sizes),
+            None if policies is None else tuple(str(getattr(policy, "value", policy)) for policy in policies),
+        )
+        if self._watched is None or (asked != (None, None) and asked != self._watched):
+            self._watch(*self._combinations(*asked))
+            self._watched = asked
+        estimates = self._estimates()
+        if estimates is None:
+            raise RuntimeError("another thread has stopped the estimates")
+        lookups, _, rate, memory, rows = estimates
+        actual, *others = (WhatIfRow(*row) for row in rows)
+        return WhatIf(actual, others, lookups=lookups, rate=rate, memory=memory)
+
+    def stop_what_if(self) -> None:
+        """Stop watching for `what_if`, and free what that takes."""
+        self._watched = None
+        self._watch(1, [], [], 0)
+
+    def _combinations(
+        self, sizes: tuple[int | float, ...] | None, policies: tuple[str, ...] | None
+    ) -> tuple[int, list[str], list[int], int]:
+        own = len(self)
+        if self._weigher is None and self.maxsize != float("inf"):
+            own = int(self.maxsize)
+        if own < 1:
+            raise ValueError("there is nothing to compare with: the cache has no limit of items, and is empty")
+        wanted = [round(own * size) if isinstance(size, float) else size for size in sizes or (1.0, 2.0)]
+        names = policies or tuple(dict.fromkeys((self.policy, "lru", "lfu", "arc")))
+        return own, list(names), wanted, int.from_bytes(os.urandom(8), "little")
+
+    def record(self, path: str | os.PathLike[str], *, rate: float = 1.0) -> Recording:
+        """Record which keys are looked up, in a file that `overdrive simulate` and `simulate()` read.
+
+        The file has eight bytes per recorded lookup, hashed with a secret of this recording: they tell which lookups
+        were for the same key and nothing else. 64 KiB are written at a time, by the thread whose lookup filled them.
+
+        Args:
+            path: the file; one that is there is overwritten.
+            rate: the share of *keys* to record, above 0, up to 1. With 0.01 a cache of 100,000 items is simulated as
+                one of 1,000.
+
+        Returns:
+            a `Recording`: call its `stop()`, or use it as a context manager.
+
+        Raises:
+            OSError: the file cannot be made.
+            ValueError: `rate` is out of its range.
+            RuntimeError: a recording of this cache is under way.
+        """
+        return Recording(self, path, rate)
+
     # --- copies -------------------------------------------------------------------------------------
 
     def copy(self) -> Self:
@@ -330,7 +418,7 @@ class MemoryCache(_MemoryCache[K, V]):
         }
 
     def _attributes(self) -> dict[str, Any]:
-        own = {"_flights", "_task_flights"}
+        own = {"_flights", "_task_flights", "_watched"}
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
 

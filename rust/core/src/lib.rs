@@ -37,8 +37,8 @@ pub mod ghosts;
 pub mod heap;
 pub mod hints;
 pub mod index;
-pub mod pins;
 pub mod keyed;
+pub mod pins;
 pub mod policy;
 pub mod recorder;
 pub mod replay;
@@ -48,9 +48,9 @@ pub mod segments;
 pub mod size;
 pub mod sketch;
 pub mod tags;
-pub mod wheel;
 pub mod trace;
 pub mod what_if;
+pub mod wheel;
 
 /// Names a cached item. Slots are dense: the caller reuses emptied ones.
 pub type Slot = u32;

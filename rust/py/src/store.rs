@@ -317,6 +317,11 @@ impl Store {
         self.entries[slot as usize].key.expect("slot is in use")
     }
 
+    /// The hash of the key in a slot that is in use.
+    pub fn hash(&self, slot: Slot) -> u64 {
+        self.entries[slot as usize].hash
+    }
+
     /// The value in a slot that is in use.
     #[inline]
     pub fn value(&self, slot: Slot) -> Obj {

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use overdrive_core::Slot;
 use overdrive_core::budget::Budget;
+use overdrive_core::recorder::Recorder;
+use overdrive_core::replay::Name;
 use overdrive_core::size::{Size, Total};
+use overdrive_core::what_if::WhatIf;
 use pyo3::exceptions::{
     PyAssertionError, PyKeyError, PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError,
     PyValueError,
@@ -22,6 +25,7 @@ use super::arguments;
 use super::contents::{Contents, Defaults, New, age_tick};
 use super::departures::{self, Cause, Counts};
 use super::records::records;
+use super::watch::{self, Recording};
 use super::{policies, sizes};
 use crate::cache::{hash, key_error};
 use crate::clock;
@@ -109,6 +113,19 @@ impl MemoryCache {
             let slot = at.filter(|&slot| contents.is_live(slot, now))?;
             Some(take(contents, slot, now))
         })
+    }
+
+    /// A live value; counts a hit or a miss.
+    fn read<'py>(&self, key: &Any<'py>, hash: u64, now: Instant) -> PyResult<Option<Any<'py>>> {
+        let py = key.py();
+        let (found, has_batch) = self.lookup(key, hash, |contents, at| {
+            (contents.read(at, hash, now), contents.has_batch)
+        })?;
+        if has_batch {
+            watch::write(py, &self.contents);
+        }
+        // SAFETY: the reference was taken in the region.
+        Ok(found.map(|value| unsafe { value.into_bound(py) }))
     }
 
     /// The user's clock, if there is one.
@@ -437,9 +454,8 @@ impl MemoryCache {
         self.ready()?;
         let hash = hash(key)?;
         let now = self.instant(key.py())?;
-        match self.lookup(key, hash, |contents, at| contents.read(at, now))? {
-            // SAFETY: the reference was taken in the region.
-            Some(value) => Ok(unsafe { value.into_bound(key.py()) }),
+        match self.read(key, hash, now)? {
+            Some(value) => Ok(value),
             None => Err(key_error(key)),
         }
     }
@@ -482,11 +498,7 @@ impl MemoryCache {
         self.ready()?;
         let hash = hash(key)?;
         let now = self.instant(key.py())?;
-        let found = self.lookup(key, hash, |contents, at| contents.read(at, now))?;
-        // SAFETY: the reference was taken in the region.
-        Ok(found
-            .map(|value| unsafe { value.into_bound(key.py()) })
-            .or(default))
+        Ok(self.read(key, hash, now)?.or(default))
     }
 
     #[pyo3(signature = (key, default = None))]
@@ -682,10 +694,8 @@ impl MemoryCache {
         let found = PyDict::new(py);
         for key in keys.try_iter()? {
             let key = key?;
-            let value = self.lookup(&key, hash(&key)?, |contents, at| contents.read(at, now))?;
-            if let Some(value) = value {
-                // SAFETY: the reference was taken in the region.
-                found.set_item(key, unsafe { value.into_bound(py) })?;
+            if let Some(value) = self.read(&key, hash(&key)?, now)? {
+                found.set_item(key, value)?;
             }
         }
         Ok(found)
@@ -981,6 +991,135 @@ impl MemoryCache {
             }
         }
         Ok(())
+    }
+
+    /// Estimate from now on what other policies would hit at these sizes; nothing is estimated with an empty list.
+    fn _watch(
+        &self,
+        py: Python<'_>,
+        size: usize,
+        policies: Vec<String>,
+        sizes: Vec<usize>,
+        seed: u64,
+    ) -> PyResult<()> {
+        self.ready()?;
+        let named = |name: &str| {
+            Name::parse(name).ok_or_else(|| {
+                PyValueError::new_err(format!("there is no policy {name:?} to estimate"))
+            })
+        };
+        let own = named(self.policy(py)?)?;
+        let policies = policies
+            .iter()
+            .map(|name| named(name))
+            .collect::<PyResult<Vec<_>>>()?;
+        let what_if = if policies.is_empty() {
+            None
+        } else {
+            let what_if = WhatIf::new(own, size, &policies, &sizes, seed);
+            Some(Box::new(what_if.map_err(|refused| {
+                PyValueError::new_err(refused.to_string())
+            })?))
+        };
+        let old = self.contents.with(py, |contents| {
+            let watch = contents.watch.get_or_insert_default();
+            let old = std::mem::replace(&mut watch.what_if, what_if);
+            contents.watch.take_if(|watch| watch.is_idle());
+            old
+        });
+        drop(old);
+        Ok(())
+    }
+
+    /// Lookups, hits, the share of keys watched, the bytes that watching takes, and the estimates, the cache itself first:
+    /// `(policy, size, hit ratio, standard error, sampled, rough, full)`. `None` if nothing is estimated.
+    #[expect(clippy::type_complexity, reason = "a tuple for one Python function")]
+    fn _estimates(
+        &self,
+        py: Python<'_>,
+    ) -> Option<(
+        u64,
+        u64,
+        f64,
+        usize,
+        Vec<(&'static str, usize, f64, f64, u64, bool, bool)>,
+    )> {
+        self.contents.with(py, |contents| {
+            let what_if = contents.watch.as_ref()?.what_if.as_ref()?;
+            let seen = what_if.seen();
+            let rows = what_if.rows().into_iter().map(|row| {
+                (
+                    row.policy.text(),
+                    row.size,
+                    row.hit_ratio,
+                    row.standard_error,
+                    row.sampled,
+                    row.rough,
+                    row.full,
+                )
+            });
+            Some((
+                seen.requests,
+                seen.hits,
+                what_if.rate(),
+                what_if.memory(),
+                rows.collect(),
+            ))
+        })
+    }
+
+    /// Record the keys that are looked up, in a file.
+    fn _record(
+        &self,
+        py: Python<'_>,
+        path: std::path::PathBuf,
+        rate: f64,
+        secret: [u64; 2],
+    ) -> PyResult<()> {
+        self.ready()?;
+        let recorder = Recorder::new(rate, secret)
+            .map_err(|refused| PyValueError::new_err(refused.to_string()))?;
+        let busy = |contents: &mut Contents| contents.recording_mut().is_some();
+        if self.contents.with(py, busy) {
+            return Err(PyRuntimeError::new_err(
+                "a recording of this cache is under way",
+            ));
+        }
+        let mut recording = Some(Box::new(Recording::create(&path, recorder)?));
+        self.contents.with(py, |contents| {
+            if contents.recording_mut().is_none() {
+                let watch = contents.watch.get_or_insert_default();
+                watch.recording = recording.take();
+            }
+        });
+        if recording.is_some() {
+            return Err(PyRuntimeError::new_err(
+                "a recording of this cache is under way",
+            ));
+        }
+        Ok(())
+    }
+
+    /// End a recording; returns how many requests it has, how many there were, if none was lost, and how many were lost.
+    /// `None` while a thread writes, or if nothing is recorded.
+    fn _end_recording(&self, py: Python<'_>) -> PyResult<Option<(u64, Option<u64>, u64)>> {
+        let recording = self.contents.with(py, |contents| {
+            let watch = contents.watch.as_mut()?;
+            let recording = watch.recording.take_if(|recording| !recording.is_writing());
+            contents.watch.take_if(|watch| watch.is_idle());
+            recording
+        });
+        let Some(recording) = recording else {
+            return Ok(None);
+        };
+        let recorded = py.detach(|| recording.finish())?;
+        Ok(Some((recorded.requests, recorded.observed, recorded.lost)))
+    }
+
+    #[getter]
+    fn _is_recording(&self, py: Python<'_>) -> bool {
+        self.contents
+            .with(py, |contents| contents.recording_mut().is_some())
     }
 
     fn __sizeof__(slf: &Bound<'_, Self>) -> PyResult<usize> {

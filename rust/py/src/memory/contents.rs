@@ -13,6 +13,7 @@ use overdrive_core::tags::Tags;
 use super::departures::{Cause, Counts, Departures};
 use super::lifetimes::Lifetimes;
 use super::loads::Loads;
+use super::watch::{Recording, Watch};
 use crate::expiry::Instant;
 use crate::obj::{Gone, Obj};
 use crate::store::{Eviction, Item, Put, Store};
@@ -57,6 +58,10 @@ pub struct Contents {
     pub departures: Departures,
     pub counts: Counts,
     pub loads: Loads,
+    /// Absent unless someone watches.
+    pub watch: Option<Box<Watch>>,
+    /// Whether a batch of a recording is to be written.
+    pub has_batch: bool,
     pub clock: Option<Obj>,
     pub weigher: Option<Obj>,
     random: u64,
@@ -76,6 +81,8 @@ impl Contents {
             departures: Departures::default(),
             counts: Counts::default(),
             loads: Loads::default(),
+            watch: None,
+            has_batch: false,
             clock: None,
             weigher: None,
             random: seed | 1,
@@ -116,12 +123,28 @@ impl Contents {
 
     /// A live value that was looked up, with a reference; counts a hit or a miss.
     #[inline(always)]
-    pub fn read(&mut self, at: Option<Slot>, now: Instant) -> Option<Obj> {
+    pub fn read(&mut self, at: Option<Slot>, hash: u64, now: Instant) -> Option<Obj> {
         let Some(slot) = at.filter(|&slot| self.is_live(slot, now)) else {
             self.counts.misses += 1;
+            self.observe(hash, false);
             return None;
         };
+        self.observe(hash, true);
         self.read_live(slot, now)
+    }
+
+    /// Lets those who watch see a lookup.
+    #[inline(always)]
+    pub fn observe(&mut self, hash: u64, hit: bool) {
+        if let Some(watch) = &mut self.watch {
+            self.has_batch |= watch.observe(hash, hit);
+        }
+    }
+
+    /// The recording under way, if there is one.
+    pub fn recording_mut(&mut self) -> Option<&mut Recording> {
+        self.has_batch = false;
+        self.watch.as_mut()?.recording.as_deref_mut()
     }
 
     /// The value of an item that is live, with a reference; counts a hit.
@@ -285,6 +308,11 @@ impl Contents {
             lifetimes.unset(slot);
         }
         self.tags.unset(slot);
+        if let Some(watch) = &mut self.watch
+            && matches!(cause, Cause::Expired | Cause::Deleted)
+        {
+            watch.forget(self.store.hash(slot));
+        }
         if cause == Cause::Size {
             self.store.evict(slot, gone)
         } else {
@@ -497,6 +525,7 @@ impl Contents {
             + self.tags.memory()
             + self.ages.memory()
             + self.bytes.as_ref().map_or(0, Budget::memory)
+            + self.watch.as_ref().map_or(0, |watch| watch.memory())
     }
 
     /// Says which invariant is broken, if any.

@@ -26,7 +26,7 @@ static GET: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 /// # Safety
 /// `slf` is an instance of `MemoryCache` or a subclass and outlives the result's use.
 #[inline(always)]
-unsafe fn cache_of<'a>(slf: &'a *mut PyObject) -> &'a MemoryCache {
+unsafe fn cache_of(slf: &*mut PyObject) -> &MemoryCache {
     // SAFETY: by contract.
     unsafe { (*std::ptr::from_ref(slf).cast::<Py<MemoryCache>>()).get() }
 }
@@ -47,6 +47,9 @@ unsafe fn read(py: Python<'_>, slf: &*mut PyObject, key: *mut PyObject) -> Short
             return Short::Pass;
         };
         if contents.clock.is_some() || !contents.is_live(slot, Instant::Native) {
+            return Short::Pass;
+        }
+        if contents.watch.is_some() {
             return Short::Pass;
         }
         match contents.read_live(slot, Instant::Native) {

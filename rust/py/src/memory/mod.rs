@@ -8,6 +8,7 @@
 //! - `departures`: why items leave, how often, and telling listeners.
 //! - `loads`: loads in progress, and what makes them outdated.
 //! - `policies`: eviction policies by name.
+//! - `watch`: estimates and recordings of a live cache.
 //! - `records`: items with everything that belongs to them, for copies and snapshots.
 //! - `sizes`: what items take of a limit in bytes.
 //! - `arguments`: durations, tags and limits as users give them.
@@ -22,6 +23,7 @@ mod loads;
 mod policies;
 mod records;
 mod sizes;
+mod watch;
 
 pub use class::MemoryCache;
 pub use fast::install;
