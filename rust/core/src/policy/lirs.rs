@@ -172,7 +172,6 @@ impl Policy for Lirs {
         while self.left.total() > capacity * HISTORY as usize {
             self.forget_oldest();
         }
-        self.prune();
     }
 
     #[inline]
