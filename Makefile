@@ -127,6 +127,11 @@ bench-check: $(RELEASE)/.bench ## The comparison with its bars: exits 1 if one i
 	$(RELEASE_BIN)/python benches/python/instructions.py --check
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 
+.PHONY: bench-hits
+bench-hits: $(RELEASE)/.bench ## Hit ratios against theine, moka-py, cachebox, cachetools; replays a second
+	$(RELEASE_BIN)/python benches/python/hit_ratios.py --json build/hit_ratios.json
+	$(RELEASE_BIN)/python benches/python/simulate.py
+
 .PHONY: docs
 docs: $(DEV)/.built ## API reference into build/docs
 	$(BIN)/pip install -q --group docs

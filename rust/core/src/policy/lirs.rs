@@ -99,8 +99,9 @@ impl Lirs {
         self.lir + self.hir
     }
 
-    /// Sees to it that there are not too many LIR slots.
+    /// Sees to it that the bottom of the stack is LIR and that there are not too many of those.
     fn settle(&mut self) {
+        self.prune();
         while self.lir > kept(self.len()) {
             self.demote();
         }
@@ -171,7 +172,6 @@ impl Policy for Lirs {
         while self.left.total() > capacity * HISTORY as usize {
             self.forget_oldest();
         }
-        self.prune();
     }
 
     #[inline]
