@@ -10,15 +10,21 @@ from overdrive import keys
 from overdrive._cached import cached
 from overdrive._cachedmethod import cachedmethod
 from overdrive._core import (
+    ARCCache,
     Cache,
     Entry,
     FIFOCache,
     LFUCache,
+    LIRSCache,
     LRUCache,
     RRCache,
+    S3FIFOCache,
+    SieveCache,
     TLRUCache,
     TTLCache,
+    TwoQCache,
     WithTTL,
+    WTinyLFUCache,
     __version__,
 )
 from overdrive._info import CacheInfo, MemoInfo
@@ -27,17 +33,23 @@ from overdrive._memoize import memoize
 from overdrive.exceptions import OverdriveError, WaitTimeout
 
 __all__ = (
+    "ARCCache",
     "Cache",
     "CacheInfo",
     "Entry",
     "FIFOCache",
     "LFUCache",
+    "LIRSCache",
     "LRUCache",
     "MemoInfo",
     "OverdriveError",
     "RRCache",
+    "S3FIFOCache",
+    "SieveCache",
     "TLRUCache",
     "TTLCache",
+    "TwoQCache",
+    "WTinyLFUCache",
     "WaitTimeout",
     "WithTTL",
     "__version__",
