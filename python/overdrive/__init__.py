@@ -10,15 +10,21 @@ from overdrive import keys
 from overdrive._cached import cached
 from overdrive._cachedmethod import cachedmethod
 from overdrive._core import (
+    ARCCache,
     Cache,
     Entry,
     FIFOCache,
     LFUCache,
+    LIRSCache,
     LRUCache,
     RRCache,
+    S3FIFOCache,
+    SieveCache,
     TLRUCache,
     TTLCache,
+    TwoQCache,
     WithTTL,
+    WTinyLFUCache,
     __version__,
 )
 from overdrive._info import CacheInfo, MemoInfo
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
+    "ARCCache",
     "AgeHistogram",
     "Cache",
     "CacheFullError",
@@ -45,6 +52,7 @@ __all__ = (
     "Entry",
     "FIFOCache",
     "LFUCache",
+    "LIRSCache",
     "LRUCache",
     "MemoInfo",
     "MemoryCache",
@@ -52,10 +60,14 @@ __all__ = (
     "RRCache",
     "Recommendation",
     "Recording",
+    "S3FIFOCache",
+    "SieveCache",
     "Simulation",
     "TLRUCache",
     "TTLCache",
     "TraceError",
+    "TwoQCache",
+    "WTinyLFUCache",
     "WaitTimeout",
     "WhatIf",
     "WhatIfRow",

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Self, TypeVar, final, overload
 from overdrive._plan import Plan
 
 __all__ = [
+    "ARCCache",
     "BoundMemo",
     "Cache",
     "CacheIterator",
@@ -15,16 +16,21 @@ __all__ = [
     "FIFOCache",
     "Keywords",
     "LFUCache",
+    "LIRSCache",
     "LRUCache",
     "Memo",
     "RRCache",
     "RandomKeys",
     "Ready",
     "RequestTrace",
+    "S3FIFOCache",
+    "SieveCache",
     "TLRUCache",
     "TTLCache",
     "Timer",
     "TraceBuilder",
+    "TwoQCache",
+    "WTinyLFUCache",
     "WithTTL",
     "_MemoryCache",
     "_TimedCache",
@@ -84,6 +90,12 @@ class Cache(MutableMapping[_K, _V]):
 class FIFOCache(Cache[_K, _V]): ...
 class LRUCache(Cache[_K, _V]): ...
 class LFUCache(Cache[_K, _V]): ...
+class ARCCache(Cache[_K, _V]): ...
+class TwoQCache(Cache[_K, _V]): ...
+class S3FIFOCache(Cache[_K, _V]): ...
+class SieveCache(Cache[_K, _V]): ...
+class LIRSCache(Cache[_K, _V]): ...
+class WTinyLFUCache(Cache[_K, _V]): ...
 
 class RRCache(Cache[_K, _V]):
     def __init__(

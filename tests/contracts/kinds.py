@@ -81,6 +81,12 @@ KINDS = (
     Kind("LRUCache"),
     Kind("LFUCache"),
     Kind("RRCache"),
+    Kind("ARCCache"),
+    Kind("TwoQCache"),
+    Kind("S3FIFOCache"),
+    Kind("SieveCache"),
+    Kind("LIRSCache"),
+    Kind("WTinyLFUCache"),
     Kind("TTLCache", MappingProxyType({"ttl": 3600}), timed=True),
     Kind("TLRUCache", MappingProxyType({"ttu": never}), timed=True),
 )

@@ -21,6 +21,12 @@ POSITIONAL = {
     "LRUCache": ("maxsize", "getsizeof"),
     "LFUCache": ("maxsize", "getsizeof"),
     "RRCache": ("maxsize", "choice", "getsizeof"),
+    "ARCCache": ("maxsize", "getsizeof"),
+    "TwoQCache": ("maxsize", "getsizeof"),
+    "S3FIFOCache": ("maxsize", "getsizeof"),
+    "SieveCache": ("maxsize", "getsizeof"),
+    "LIRSCache": ("maxsize", "getsizeof"),
+    "WTinyLFUCache": ("maxsize", "getsizeof"),
     "TTLCache": ("maxsize", "ttl", "timer", "getsizeof"),
     "TLRUCache": ("maxsize", "ttu", "timer", "getsizeof"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.kinds import Clock, Kind, kind_named, size_is_value
+from tests.contracts.kinds import KINDS, Clock, Kind, kind_named, size_is_value
 
 MakeCache = Callable[..., Any]
 
@@ -59,8 +59,8 @@ def record_calls(base: Any) -> Any:
     return Recording
 
 
-for _name in ("Cache", "FIFOCache", "LRUCache", "LFUCache", "RRCache", "TTLCache", "TLRUCache"):
-    globals()[f"My{_name}"] = record_calls(kind_named(_name).cls)
+for _kind in KINDS:
+    globals()[f"My{_kind.name}"] = record_calls(_kind.cls)
 
 
 def test_has_the_same_class_items_and_sizes(make_cache: MakeCache, duplicate: Callable[[Any], Any]) -> None:

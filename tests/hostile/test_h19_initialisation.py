@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.kinds import Kind
+from tests.contracts.kinds import KINDS, Kind
 from tests.hostile.child import in_child
 
 USES: dict[str, Callable[[Any], object]] = {
@@ -153,7 +153,7 @@ def test_initialised_by_the_constructor_of_the_base_class(kind: Kind) -> None:
 def test_object_that_changes_its_class_stays_sound(kind: Kind) -> None:
     import overdrive
 
-    for name in ("Cache", "FIFOCache", "LRUCache", "LFUCache", "RRCache", "TTLCache", "TLRUCache", "CacheInfo"):
+    for name in (*(other.name for other in KINDS), "CacheInfo"):
         cache = kind.make(3)
         cache.update(a=1, b=2, c=3)
         with contextlib.suppress(TypeError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.kinds import KINDS, TIMED_KINDS, Kind
+from tests.contracts.kinds import KINDS, TIMED_KINDS, Kind, kind_named
 from tests.hostile.child import in_child
 from tests.hostile.nasty import VALUES, UserError
 
@@ -19,8 +19,13 @@ ENTRY = "__overdrive_cache__"
 REFUSALS = (TypeError, ValueError)
 #: What objects that claim to be numbers raise when they are asked.
 RAISED_BY_THE_VALUE = (UserError, ArithmeticError)
-RANKED = [kind for kind in KINDS if kind.name not in {"Cache", "LFUCache"}]
-LFU = KINDS[3]
+LFU = kind_named("LFUCache")
+#: Classes whose rank is a list of runs, each with a grade.
+GRADED = [
+    kind_named(name)
+    for name in ("ARCCache", "TwoQCache", "S3FIFOCache", "SieveCache", "LIRSCache", "WTinyLFUCache")
+]
+RANKED = [kind for kind in KINDS if kind not in (kind_named("Cache"), LFU, *GRADED)]
 
 
 def weigh(value: Any) -> Any:
@@ -206,6 +211,38 @@ def test_rank_that_names_an_item_twice(rank: list[int]) -> None:
         assert_refused_or_sound(kind, tampered(kind, rank=rank))
     assert_refused_or_sound(LFU, tampered(LFU, rank=[(1, rank)]))
     assert_refused_or_sound(LFU, tampered(LFU, rank=[(1, rank), (2, rank)]))
+
+
+@in_child
+@pytest.mark.parametrize("rank", [[(0, [0, 1, 3])], [(0, [0, 1, 2]), (1, [3])], [(1, [0, 1, -1])]], ids=str)
+@pytest.mark.parametrize("kind", GRADED, ids=repr)
+def test_grades_of_no_item_are_refused(kind: Kind, rank: list[Any]) -> None:
+    assert_refused(kind, tampered(kind, rank=rank), OverflowError)
+
+
+@in_child
+@pytest.mark.parametrize("grade", [8, -1, 255, 256, 2**32, 2**64, 1.5, None, "1"])
+@pytest.mark.parametrize("kind", GRADED, ids=repr)
+def test_grades_that_a_class_does_not_have_are_refused(kind: Kind, grade: Any) -> None:
+    assert_refused(kind, tampered(kind, rank=[(0, [0]), (grade, [1, 2])]), OverflowError)
+
+
+@in_child
+@pytest.mark.parametrize(
+    "rank",
+    [
+        [(0, [0, 1, 2])],
+        [(1, [0, 1, 2])],
+        [(1, [0]), (0, [1]), (1, [2])],
+        [(0, [0, 1]), (1, [1, 2, 0])],
+        [(0, [0, 1])],
+        [],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", GRADED, ids=repr)
+def test_grades_in_any_order(kind: Kind, rank: list[Any]) -> None:
+    assert_refused_or_sound(kind, tampered(kind, rank=rank))
 
 
 @in_child

@@ -8,7 +8,19 @@ from collections.abc import Mapping, MutableMapping
 from math import inf, isnan
 from typing import TYPE_CHECKING, NamedTuple
 
-from overdrive._core import Cache, FIFOCache, LFUCache, LRUCache, RRCache
+from overdrive._core import (
+    ARCCache,
+    Cache,
+    FIFOCache,
+    LFUCache,
+    LIRSCache,
+    LRUCache,
+    RRCache,
+    S3FIFOCache,
+    SieveCache,
+    TwoQCache,
+    WTinyLFUCache,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -24,6 +36,12 @@ POLICIES: dict[str, type[Cache[Any, Any]]] = {
     "lfu": LFUCache,
     "fifo": FIFOCache,
     "rr": RRCache,
+    "arc": ARCCache,
+    "2q": TwoQCache,
+    "s3fifo": S3FIFOCache,
+    "sieve": SieveCache,
+    "lirs": LIRSCache,
+    "wtinylfu": WTinyLFUCache,
 }
 """Eviction policies by name."""
 

@@ -35,7 +35,7 @@ class Recording:
         cache._record(self.path, rate, [int.from_bytes(secret[:8], "little"), int.from_bytes(secret[8:], "little")])
 
     def stop(self) -> None:
-        """End the recording: what is still in memory is written, and the file is complete. Does nothing the second time.
+        """End the recording: what is still in memory is written, and the file is complete. Idempotent.
 
         Raises:
             OSError: the file could not be written, now or before; what is in it can still be read.

@@ -31,6 +31,12 @@ pub enum Kind {
     Lru,
     Lfu,
     Rr,
+    Arc,
+    TwoQ,
+    S3Fifo,
+    Sieve,
+    Lirs,
+    WTinyLfu,
     Ttl,
     Tlru,
 }
@@ -40,6 +46,11 @@ impl Kind {
     #[inline]
     pub const fn is_timed(self) -> bool {
         matches!(self, Kind::Ttl | Kind::Tlru)
+    }
+
+    /// Whether reading an item that `__missing__` has stored counts as using it.
+    pub const fn has_reads_that_count(self) -> bool {
+        !matches!(self, Kind::Cache | Kind::Fifo | Kind::Rr) && !self.is_timed()
     }
 }
 

@@ -302,6 +302,63 @@ untimed_class! {
     LFUCache, Kind::Lfu
 }
 
+untimed_class! {
+    /// Adaptive replacement: balances recency and frequency by what it evicted too early.
+    ///
+    /// Items used once and items used again are kept apart, each least recently used first; hashes
+    /// of evicted keys, as many as there are items, tell which part should be larger (Megiddo, Modha,
+    /// FAST 2003). Resists scans, gains nothing on loops. O(1) per operation; a copy or pickle
+    /// forgets evicted keys and the balance. Arguments, errors and thread-safety as for `Cache`.
+    ARCCache, Kind::Arc
+}
+
+untimed_class! {
+    /// 2Q: keeps what is asked for again after it has left a queue of newcomers.
+    ///
+    /// The queue has a quarter of the room, and half as many evicted keys are remembered by their
+    /// hash (Johnson, Shasha, VLDB 1994). O(1) per operation; a copy or pickle forgets evicted keys.
+    /// Arguments, errors and thread-safety as for `Cache`.
+    TwoQCache, Kind::TwoQ
+}
+
+untimed_class! {
+    /// S3-FIFO: a small queue sorts out what is used once before it reaches the main queue.
+    ///
+    /// Reading only counts, which makes hits the cheapest (Yang et al., SOSP 2023). Resists scans. O(1)
+    /// amortised per operation; a copy or pickle forgets evicted keys. Arguments, errors and
+    /// thread-safety as for `Cache`.
+    S3FIFOCache, Kind::S3Fifo
+}
+
+untimed_class! {
+    /// SIEVE: a hand sweeps over the items, oldest first, and evicts the first not used since it came by.
+    ///
+    /// Reading only sets a mark (Zhang et al., NSDI 2024). For skewed popularity; poor on scans. O(1)
+    /// amortised per operation. Arguments, errors and thread-safety as for `Cache`.
+    SieveCache, Kind::Sieve
+}
+
+untimed_class! {
+    /// LIRS: keeps what is asked for at short intervals, whenever that was last.
+    ///
+    /// A hundredth of the room is for newcomers (Jiang, Zhang, SIGMETRICS 2002); up to twice as many
+    /// evicted keys as there are items are remembered by their hash. Wins on loops and scans, loses
+    /// where only recency counts. O(1) amortised per operation; a copy or pickle forgets evicted
+    /// keys. Arguments, errors and thread-safety as for `Cache`.
+    LIRSCache, Kind::Lirs
+}
+
+untimed_class! {
+    /// W-TinyLFU: a newcomer displaces an item only if it was asked for more often lately.
+    ///
+    /// Newcomers pass through a window of a hundredth of the room; frequencies are estimated by a
+    /// sketch of eight to sixteen bytes an item that is halved every ten requests for each (Einziger,
+    /// Friedman, Manes, ACM TOS 2017). For stable popularity, loops and scans; loses where only
+    /// recency counts. O(1) amortised per operation; a copy or pickle forgets frequencies.
+    /// Arguments, errors and thread-safety as for `Cache`.
+    WTinyLFUCache, Kind::WTinyLfu
+}
+
 /// Random replacement: evicts an item chosen at random.
 ///
 /// Args:
@@ -509,13 +566,19 @@ pub fn class_of(py: Python<'_>, kind: Kind) -> Bound<'_, PyType> {
         Kind::Lru => py.get_type::<LRUCache>(),
         Kind::Lfu => py.get_type::<LFUCache>(),
         Kind::Rr => py.get_type::<RRCache>(),
+        Kind::Arc => py.get_type::<ARCCache>(),
+        Kind::TwoQ => py.get_type::<TwoQCache>(),
+        Kind::S3Fifo => py.get_type::<S3FIFOCache>(),
+        Kind::Sieve => py.get_type::<SieveCache>(),
+        Kind::Lirs => py.get_type::<LIRSCache>(),
+        Kind::WTinyLfu => py.get_type::<WTinyLFUCache>(),
         Kind::Ttl => py.get_type::<TTLCache>(),
         Kind::Tlru => py.get_type::<TLRUCache>(),
     }
 }
 
 /// All native classes, each after the one it is derived from.
-pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 8] {
+pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 14] {
     [
         py.get_type::<Cache>(),
         py.get_type::<TimedCache>(),
@@ -523,6 +586,12 @@ pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 8] {
         class_of(py, Kind::Lru),
         class_of(py, Kind::Lfu),
         class_of(py, Kind::Rr),
+        class_of(py, Kind::Arc),
+        class_of(py, Kind::TwoQ),
+        class_of(py, Kind::S3Fifo),
+        class_of(py, Kind::Sieve),
+        class_of(py, Kind::Lirs),
+        class_of(py, Kind::WTinyLfu),
         class_of(py, Kind::Ttl),
         class_of(py, Kind::Tlru),
     ]
@@ -530,12 +599,18 @@ pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 8] {
 
 /// Shows the classes in error messages by their bare names, as Python's own classes are.
 pub fn shorten_names(py: Python<'_>) {
-    let names: [(Kind, &'static CStr); 7] = [
+    let names: [(Kind, &'static CStr); 13] = [
         (Kind::Cache, c"Cache"),
         (Kind::Fifo, c"FIFOCache"),
         (Kind::Lru, c"LRUCache"),
         (Kind::Lfu, c"LFUCache"),
         (Kind::Rr, c"RRCache"),
+        (Kind::Arc, c"ARCCache"),
+        (Kind::TwoQ, c"TwoQCache"),
+        (Kind::S3Fifo, c"S3FIFOCache"),
+        (Kind::Sieve, c"SieveCache"),
+        (Kind::Lirs, c"LIRSCache"),
+        (Kind::WTinyLfu, c"WTinyLFUCache"),
         (Kind::Ttl, c"TTLCache"),
         (Kind::Tlru, c"TLRUCache"),
     ];

@@ -179,6 +179,12 @@ pub fn store(kind: Kind, limit: Total, hooks: Hooks, config: Config) -> Store {
         Kind::Fifo => Eviction::Fifo(Fifo::default()),
         Kind::Lfu => Eviction::Lfu(Lfu::default()),
         Kind::Rr => Eviction::Random(Random::default()),
+        Kind::Arc => Eviction::Arc(Box::default()),
+        Kind::TwoQ => Eviction::TwoQ(Box::default()),
+        Kind::S3Fifo => Eviction::S3Fifo(Box::default()),
+        Kind::Sieve => Eviction::Sieve(Box::default()),
+        Kind::Lirs => Eviction::Lirs(Box::default()),
+        Kind::WTinyLfu => Eviction::WTinyLfu(Box::default()),
         Kind::Lru | Kind::Ttl | Kind::Tlru => Eviction::Lru(Lru::default()),
     };
     let budget = if hooks.any(Hooks::GETSIZEOF) {

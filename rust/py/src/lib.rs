@@ -55,7 +55,10 @@ mod _core {
     #[pymodule_export]
     use crate::choice::RandomKeys;
     #[pymodule_export]
-    use crate::classes::{FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache, TimedCache};
+    use crate::classes::{
+        ARCCache, FIFOCache, LFUCache, LIRSCache, LRUCache, RRCache, S3FIFOCache, SieveCache,
+        TLRUCache, TTLCache, TimedCache, TwoQCache, WTinyLFUCache,
+    };
     #[pymodule_export]
     use crate::iter::CacheIterator;
     #[pymodule_export]

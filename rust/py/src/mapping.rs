@@ -69,7 +69,7 @@ fn missing<'py>(slf: &Bound<'py, Cache>, key: &Bound<'py, PyAny>) -> PyResult<Bo
         return Err(key_error(key));
     }
     let value = slf.call_method1(pyo3::intern!(slf.py(), "__missing__"), (key,))?;
-    if matches!(this.kind(), Kind::Lru | Kind::Lfu) {
+    if this.kind().has_reads_that_count() {
         // `__missing__` may have stored the item; reading it counts as a use then.
         this.lookup(key, hash(key)?, |store, at| {
             at.map(|slot| store.touch(slot))

@@ -6,7 +6,7 @@
 //! another version.
 
 use overdrive_core::Slot;
-use overdrive_core::policy::{Lfu, Policy, Random};
+use overdrive_core::policy::{Graded, Lfu, Policy, Random};
 use overdrive_core::size::{Size, Total};
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
@@ -30,6 +30,7 @@ const FORMAT: u32 = 1;
 enum Rank {
     None,
     Order(Vec<usize>),
+    /// Runs of items with the same count of uses, or of the same grade.
     Counts(Vec<(u64, Vec<usize>)>),
 }
 
@@ -90,6 +91,12 @@ impl Image {
                         .map(|(count, slots)| (count, slots.into_iter().map(at).collect()))
                         .collect(),
                 ),
+                Eviction::Arc(policy) => graded(&**policy, at),
+                Eviction::TwoQ(policy) => graded(&**policy, at),
+                Eviction::S3Fifo(policy) => graded(&**policy, at),
+                Eviction::Sieve(policy) => graded(&**policy, at),
+                Eviction::Lirs(policy) => graded(&**policy, at),
+                Eviction::WTinyLfu(policy) => graded(&**policy, at),
             },
             deadlines: slots
                 .iter()
@@ -99,6 +106,19 @@ impl Image {
             heap,
         }
     }
+}
+
+/// Runs of items of one grade.
+fn graded(policy: &impl Graded, at: impl Fn(Slot) -> usize) -> Rank {
+    let grades = policy.grades();
+    let runs = grades.chunk_by(|before, after| before.1 == after.1);
+    Rank::Counts(
+        runs.map(|run| {
+            let positions = run.iter().map(|&(slot, _)| at(slot)).collect();
+            (run[0].1.into(), positions)
+        })
+        .collect(),
+    )
 }
 
 /// `__getstate__`.
@@ -384,6 +404,10 @@ fn restore_heap(
 fn restore_rank(store: &mut Store, rank: &Bound<'_, PyAny>, slots: &[Slot]) -> PyResult<()> {
     let top = slots.iter().max().map_or(0, |&slot| slot as usize + 1);
     let mut seen = vec![false; top];
+    let mut hashes = vec![0; top];
+    for &slot in slots {
+        hashes[slot as usize] = store.hash(slot);
+    }
     // Keys that have become equal since share a slot; it counts where it comes first.
     let mut slot = |position: usize| {
         let slot = slots.get(position).copied();
@@ -432,8 +456,37 @@ fn restore_rank(store: &mut Store, rank: &Bound<'_, PyAny>, slots: &[Slot]) -> P
             }
             *policy = restored;
         }
+        Eviction::Arc(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
+        Eviction::TwoQ(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
+        Eviction::S3Fifo(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
+        Eviction::Sieve(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
+        Eviction::Lirs(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
+        Eviction::WTinyLfu(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
     }
     Ok(())
+}
+
+/// A policy with the slots in the given order, of the given grades.
+fn restore_graded<P: Graded>(
+    rank: &Bound<'_, PyAny>,
+    top: usize,
+    mut slot: impl FnMut(usize) -> PyResult<Option<Slot>>,
+    hashes: &[u64],
+) -> PyResult<P> {
+    let mut graded = Vec::new();
+    for (grade, positions) in rank.extract::<Vec<(u64, Vec<usize>)>>()? {
+        let grade = u8::try_from(grade).ok().filter(|&grade| grade < P::GRADES);
+        let grade = grade.ok_or_else(|| malformed("a grade is out of range"))?;
+        for position in positions {
+            if let Some(slot) = slot(position)? {
+                graded.push((slot, hashes[slot as usize], grade));
+            }
+        }
+    }
+    let mut restored = P::default();
+    restored.reserve(top).map_err(no_memory)?;
+    restored.restore(graded.into_iter());
+    Ok(restored)
 }
 
 /// Counts that no cache reaches, and that leave room for more.

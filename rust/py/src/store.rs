@@ -7,7 +7,9 @@
 use overdrive_core::budget::Budget;
 use overdrive_core::hints::Hints;
 use overdrive_core::index::Index;
-use overdrive_core::policy::{Fifo, Lfu, Lru, Policy, Random};
+use overdrive_core::policy::{
+    Arc, Fifo, Lfu, Lirs, Lru, Policy, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
+};
 use overdrive_core::ring::Ring;
 use overdrive_core::size::{Size, Total};
 use overdrive_core::{MAX_SLOTS, Slot};
@@ -36,6 +38,13 @@ pub enum Eviction {
     Lru(Lru),
     Lfu(Lfu),
     Random(Random),
+    // Boxed, so that they do not enlarge every cache.
+    Arc(Box<Arc>),
+    TwoQ(Box<TwoQ>),
+    S3Fifo(Box<S3Fifo>),
+    Sieve(Box<Sieve>),
+    Lirs(Box<Lirs>),
+    WTinyLfu(Box<WTinyLfu>),
 }
 
 /// The contents of a cache.
@@ -137,6 +146,12 @@ macro_rules! with_policy {
             Eviction::Lru($policy) => $body,
             Eviction::Lfu($policy) => $body,
             Eviction::Random($policy) => $body,
+            Eviction::Arc($policy) => $body,
+            Eviction::TwoQ($policy) => $body,
+            Eviction::S3Fifo($policy) => $body,
+            Eviction::Sieve($policy) => $body,
+            Eviction::Lirs($policy) => $body,
+            Eviction::WTinyLfu($policy) => $body,
         }
     };
 }
@@ -359,7 +374,10 @@ impl Store {
 
     /// Whether a read changes the eviction order.
     pub fn counts_reads(&self) -> bool {
-        matches!(self.policy, Eviction::Lru(_) | Eviction::Lfu(_))
+        !matches!(
+            self.policy,
+            Eviction::Insertion | Eviction::Fifo(_) | Eviction::Random(_)
+        )
     }
 
     /// The item to evict next, where that is for the store to say.

@@ -9,7 +9,7 @@
 
 use std::collections::TryReserveError;
 
-use super::{Policy, in_order_of_departure};
+use super::{Graded, Policy, in_order_of_departure};
 use crate::Slot;
 use crate::ghosts::Ghosts;
 use crate::segments::Segments;
@@ -41,31 +41,6 @@ pub struct Arc {
 }
 
 impl Arc {
-    /// The slots used once (`false`) and again (`true`), each least recently used first.
-    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
-        let once = self.used.iter(ONCE).map(|slot| (slot, false));
-        once.chain(self.used.iter(AGAIN).map(|slot| (slot, true)))
-    }
-
-    /// Fills a slot as the most recent of those used once or again.
-    pub fn restore(&mut self, slot: Slot, again: bool) {
-        self.used.push_back(if again { AGAIN } else { ONCE }, slot);
-    }
-
-    /// How many slots used once there should be.
-    pub fn target(&self) -> f64 {
-        self.target
-    }
-
-    /// Sets what [`target`](Self::target) gives; what is no size counts as none.
-    pub fn set_target(&mut self, target: f64) {
-        self.target = if target.is_finite() {
-            target.max(0.0)
-        } else {
-            0.0
-        };
-    }
-
     fn adapt(&self, newcomer: u64, capacity: usize) -> Adaptation {
         let from = self.left.find(newcomer).map(|(list, _)| list);
         let ratio = |list: usize| self.left.len(list) as f64;
@@ -87,7 +62,22 @@ impl Arc {
         }
     }
 
-    fn adaptation(&mut self, newcomer: u64, capacity: usize) -> Adaptation {
+    /// Keeps to the bounds of the ghosts for a capacity.
+    fn forget(&mut self, capacity: usize) {
+        while self.left.len(ONCE) > 0 && self.used.len(ONCE) + self.left.len(ONCE) > capacity {
+            self.left.pop_oldest(ONCE);
+        }
+        while self.left.total() > capacity {
+            let list = if self.left.len(AGAIN) > 0 {
+                AGAIN
+            } else {
+                ONCE
+            };
+            self.left.pop_oldest(list);
+        }
+    }
+
+    fn adaptation(&self, newcomer: u64, capacity: usize) -> Adaptation {
         match self.pending {
             Some(pending) if pending.newcomer == newcomer => pending,
             _ => self.adapt(newcomer, capacity),
@@ -113,17 +103,7 @@ impl Policy for Arc {
         } else {
             self.used.push_back(ONCE, slot);
         }
-        while self.left.len(ONCE) > 0 && self.used.len(ONCE) + self.left.len(ONCE) > capacity {
-            self.left.pop_oldest(ONCE);
-        }
-        while self.left.total() > capacity {
-            let list = if self.left.len(AGAIN) > 0 {
-                AGAIN
-            } else {
-                ONCE
-            };
-            self.left.pop_oldest(list);
-        }
+        self.forget(capacity);
     }
 
     #[inline]
@@ -145,6 +125,8 @@ impl Policy for Arc {
         let list = self.used.segment(slot);
         self.used.remove(slot);
         self.left.push(list, hash);
+        // A newcomer whose ghost will make room may follow.
+        self.forget(self.capacity + 1);
     }
 
     fn victim(&mut self, newcomer: Option<u64>) -> Option<Slot> {
@@ -193,5 +175,19 @@ impl Policy for Arc {
             ));
         }
         Ok(())
+    }
+}
+
+/// The grade says whether a slot was used again.
+impl Graded for Arc {
+    const GRADES: u8 = 2;
+
+    fn grades(&self) -> Vec<(Slot, u8)> {
+        let with_grade = |list| self.used.iter(list).map(move |slot| (slot, list as u8));
+        with_grade(ONCE).chain(with_grade(AGAIN)).collect()
+    }
+
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>) {
+        graded.for_each(|(slot, _, grade)| self.used.push_back(usize::from(grade), slot));
     }
 }

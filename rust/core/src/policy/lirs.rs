@@ -11,7 +11,7 @@
 
 use std::collections::TryReserveError;
 
-use super::{LEAD, Policy, in_order_of_departure};
+use super::{Graded, LEAD, Policy, in_order_of_departure};
 use crate::ghosts::Ghosts;
 use crate::ring::Ring;
 use crate::{MAX_SLOTS, Slot};
@@ -61,26 +61,6 @@ fn kept(capacity: usize) -> usize {
 }
 
 impl Lirs {
-    /// The LIR slots (`true`), least recently used first, then the others as they would leave.
-    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
-        let lir = self.stack.iter().filter_map(|place| match occupant(place) {
-            Occupant::Slot(slot) if !self.queue.contains(slot) => Some((slot, true)),
-            _ => None,
-        });
-        lir.chain(self.queue.iter().map(|slot| (slot, false)))
-    }
-
-    /// Fills a slot as the most recently used of the LIR slots or of the others.
-    pub fn restore(&mut self, slot: Slot, lir: bool) {
-        self.stack.push_back(place_of(slot));
-        if lir {
-            self.lir += 1;
-        } else {
-            self.enqueue(slot);
-        }
-        self.settle();
-    }
-
     fn is_lir(&self, slot: Slot) -> bool {
         !self.queue.contains(slot)
     }
@@ -133,6 +113,12 @@ impl Lirs {
         }
     }
 
+    fn forget(&mut self, most: usize) {
+        while self.left.total() > most {
+            self.forget_oldest();
+        }
+    }
+
     fn forget_oldest(&mut self) {
         if let Some((_, number)) = self.left.pop_oldest(0) {
             self.stack.remove(place_of_ghost(number));
@@ -169,12 +155,10 @@ impl Policy for Lirs {
         }
         self.settle();
         let capacity = self.capacity.max(self.len());
-        while self.left.total() > capacity * HISTORY as usize {
-            self.forget_oldest();
-        }
+        self.forget(capacity * HISTORY as usize);
     }
 
-    #[inline]
+    #[inline(never)]
     fn on_hit(&mut self, slot: Slot) {
         let place = place_of(slot);
         if self.is_lir(slot) {
@@ -226,6 +210,8 @@ impl Policy for Lirs {
             }
         }
         self.on_remove(slot);
+        // A newcomer whose ghost will make room may follow.
+        self.forget(self.capacity * HISTORY as usize + 1);
     }
 
     fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
@@ -276,9 +262,31 @@ impl Policy for Lirs {
                 "lirs: {ghosts} ghosts on the stack, {total} in all"
             ));
         }
-        if lir > kept(self.capacity.max(len)) {
-            return Err(format!("lirs: {lir} LIR slots of {len}"));
-        }
         Ok(())
+    }
+}
+
+/// The grade says whether a slot is LIR. Those come first: restored HIR slots are all on the stack.
+impl Graded for Lirs {
+    const GRADES: u8 = 2;
+
+    fn grades(&self) -> Vec<(Slot, u8)> {
+        let lir = self.stack.iter().filter_map(|place| match occupant(place) {
+            Occupant::Slot(slot) if self.is_lir(slot) => Some((slot, 1)),
+            _ => None,
+        });
+        lir.chain(self.queue.iter().map(|slot| (slot, 0))).collect()
+    }
+
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>) {
+        for (slot, _, grade) in graded {
+            self.stack.push_back(place_of(slot));
+            if grade == 0 {
+                self.enqueue(slot);
+            } else {
+                self.lir += 1;
+            }
+        }
+        self.settle();
     }
 }

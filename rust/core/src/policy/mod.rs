@@ -76,6 +76,17 @@ pub trait Policy {
     fn check(&self, len: usize) -> Result<(), String>;
 }
 
+/// A policy whose state, but for what it knows of keys that left, is an order of slots with a grade
+/// each: which segment a slot is in, or how often it was used.
+pub trait Graded: Policy + Default {
+    /// Grades are below this.
+    const GRADES: u8;
+    /// All slots with their grades, in the order in which [`restore`](Self::restore) wants them.
+    fn grades(&self) -> Vec<(Slot, u8)>;
+    /// Fills slots of an empty policy, given with the hashes of their keys and with grades.
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>);
+}
+
 /// All slots in the order in which they would leave if nothing came in: a [`Policy::ranking`] for
 /// policies whose lists do not show it.
 fn in_order_of_departure<P: Policy + Clone>(policy: &P) -> Vec<Slot> {

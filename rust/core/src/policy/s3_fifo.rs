@@ -11,7 +11,7 @@
 
 use std::collections::TryReserveError;
 
-use super::{Policy, in_order_of_departure};
+use super::{Graded, Policy, in_order_of_departure};
 use crate::Slot;
 use crate::ghosts::Ghosts;
 use crate::segments::Segments;
@@ -34,21 +34,6 @@ pub struct S3Fifo {
 }
 
 impl S3Fifo {
-    /// The slots of the small queue (`false`) and the main one (`true`), each in order and with its
-    /// count of uses.
-    pub fn order(&self) -> impl Iterator<Item = (Slot, bool, u8)> + '_ {
-        [SMALL, MAIN].into_iter().flat_map(move |queue| {
-            let with_uses = move |slot| (slot, queue == MAIN, self.queues.note(slot));
-            self.queues.iter(queue).map(with_uses)
-        })
-    }
-
-    /// Fills a slot as the newest of the small queue or the main one.
-    pub fn restore(&mut self, slot: Slot, main: bool, uses: u8) {
-        self.queues.push_back(if main { MAIN } else { SMALL }, slot);
-        self.queues.set_note(slot, uses.min(MOST_USES));
-    }
-
     /// Whether the slot could leave as it is.
     fn may_leave(&self, slot: Slot) -> bool {
         let enough = if self.queues.segment(slot) == SMALL {
@@ -73,6 +58,12 @@ impl S3Fifo {
         None
     }
 
+    fn forget(&mut self, most: usize) {
+        while self.left.total() > most {
+            self.left.pop_oldest(0);
+        }
+    }
+
     fn from_main(&mut self) -> Option<Slot> {
         // Ends, since every step takes a use away.
         while let Some(slot) = self.queues.front(MAIN) {
@@ -92,7 +83,7 @@ fn small(capacity: usize) -> usize {
 }
 
 fn remembered(capacity: usize) -> usize {
-    (capacity - small(capacity)).max(1)
+    capacity.saturating_sub(small(capacity)).max(1)
 }
 
 impl Policy for S3Fifo {
@@ -108,9 +99,7 @@ impl Policy for S3Fifo {
         self.queues
             .push_back(if known { MAIN } else { SMALL }, slot);
         let capacity = self.capacity.max(self.queues.total());
-        while self.left.total() > remembered(capacity) {
-            self.left.pop_oldest(0);
-        }
+        self.forget(remembered(capacity));
     }
 
     #[inline(always)]
@@ -138,6 +127,8 @@ impl Policy for S3Fifo {
         if queue == SMALL {
             self.left.push(0, hash);
         }
+        // A newcomer whose ghost will make room may follow.
+        self.forget(remembered(self.capacity) + 1);
     }
 
     fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
@@ -177,14 +168,38 @@ impl Policy for S3Fifo {
                 "s3-fifo: slot {slot} was named as the victim and is out"
             ));
         }
-        let overused = self.order().find(|&(_, _, uses)| uses > MOST_USES);
-        if let Some((slot, _, uses)) = overused {
-            return Err(format!("s3-fifo: slot {slot} has {uses} uses"));
+        if let Some((slot, grade)) = self
+            .grades()
+            .into_iter()
+            .find(|graded| graded.1 >= Self::GRADES)
+        {
+            return Err(format!("s3-fifo: slot {slot} has grade {grade}"));
         }
         let (ghosts, bound) = (self.left.total(), remembered(self.capacity.max(len)));
         if ghosts > bound + 1 {
             return Err(format!("s3-fifo: {ghosts} ghosts, at most {bound}"));
         }
         Ok(())
+    }
+}
+
+/// The grade is the count of uses, and four more in the main queue.
+impl Graded for S3Fifo {
+    const GRADES: u8 = 2 * (MOST_USES + 1);
+
+    fn grades(&self) -> Vec<(Slot, u8)> {
+        let with_grade = |queue| {
+            let uses = move |slot| self.queues.note(slot) + queue as u8 * (MOST_USES + 1);
+            self.queues.iter(queue).map(move |slot| (slot, uses(slot)))
+        };
+        with_grade(SMALL).chain(with_grade(MAIN)).collect()
+    }
+
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>) {
+        for (slot, _, grade) in graded {
+            self.queues
+                .push_back(usize::from(grade / (MOST_USES + 1)), slot);
+            self.queues.set_note(slot, grade % (MOST_USES + 1));
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::TryReserveError;
 
-use super::{Policy, in_order_of_departure};
+use super::{Graded, Policy, in_order_of_departure};
 use crate::Slot;
 use crate::segments::Segments;
 
@@ -20,27 +20,6 @@ pub struct Sieve {
     slots: Segments<1>,
     /// Where the sweep goes on; at the oldest if nowhere.
     hand: Option<Slot>,
-}
-
-impl Sieve {
-    /// All slots as they came in, from the hand on and around, each with whether it was used since
-    /// the hand came by.
-    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
-        let start = self.hand.or(self.slots.front(0));
-        let ahead = std::iter::successors(start, |&slot| self.slots.next(slot));
-        let behind = self
-            .slots
-            .iter(0)
-            .take_while(move |&slot| Some(slot) != start);
-        let used = |slot| (slot, self.slots.note(slot) == USED);
-        ahead.chain(behind).map(used)
-    }
-
-    /// Fills a slot as the newest.
-    pub fn restore(&mut self, slot: Slot, used: bool) {
-        self.slots.push_back(0, slot);
-        self.slots.set_note(slot, if used { USED } else { UNUSED });
-    }
 }
 
 impl Policy for Sieve {
@@ -99,6 +78,26 @@ impl Policy for Sieve {
                 Err(format!("sieve: the hand is at {hand}, which is out"))
             }
             _ => self.slots.check(len),
+        }
+    }
+}
+
+/// The grade says whether a slot was used since the hand came by. The order begins at the hand.
+impl Graded for Sieve {
+    const GRADES: u8 = 2;
+
+    fn grades(&self) -> Vec<(Slot, u8)> {
+        let start = self.hand.or(self.slots.front(0));
+        let ahead = std::iter::successors(start, |&slot| self.slots.next(slot));
+        let behind = self.slots.iter(0).take_while(|&slot| Some(slot) != start);
+        let with_grade = |slot| (slot, self.slots.note(slot));
+        ahead.chain(behind).map(with_grade).collect()
+    }
+
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>) {
+        for (slot, _, grade) in graded {
+            self.slots.push_back(0, slot);
+            self.slots.set_note(slot, grade);
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::TryReserveError;
 
-use super::{Policy, in_order_of_departure};
+use super::{Graded, Policy, in_order_of_departure};
 use crate::Slot;
 use crate::ghosts::Ghosts;
 use crate::segments::Segments;
@@ -28,16 +28,10 @@ pub struct TwoQ {
 }
 
 impl TwoQ {
-    /// The slots of the queue of newcomers (`false`) and the kept ones (`true`), each in the order in
-    /// which they would leave.
-    pub fn order(&self) -> impl Iterator<Item = (Slot, bool)> + '_ {
-        let newcomers = self.queues.iter(IN).map(|slot| (slot, false));
-        newcomers.chain(self.queues.iter(MAIN).map(|slot| (slot, true)))
-    }
-
-    /// Fills a slot as the newest of the newcomers or of the kept ones.
-    pub fn restore(&mut self, slot: Slot, kept: bool) {
-        self.queues.push_back(if kept { MAIN } else { IN }, slot);
+    fn forget(&mut self, most: usize) {
+        while self.left.total() > most {
+            self.left.pop_oldest(0);
+        }
     }
 }
 
@@ -62,9 +56,7 @@ impl Policy for TwoQ {
         let known = self.left.remove(hash).is_some();
         self.queues.push_back(if known { MAIN } else { IN }, slot);
         let capacity = self.capacity.max(self.queues.total());
-        while self.left.total() > remembered(capacity) {
-            self.left.pop_oldest(0);
-        }
+        self.forget(remembered(capacity));
     }
 
     #[inline]
@@ -90,6 +82,8 @@ impl Policy for TwoQ {
         if queue == IN {
             self.left.push(0, hash);
         }
+        // A newcomer whose ghost will make room may follow.
+        self.forget(remembered(self.capacity) + 1);
     }
 
     fn victim(&mut self, _newcomer: Option<u64>) -> Option<Slot> {
@@ -120,5 +114,19 @@ impl Policy for TwoQ {
             return Err(format!("2q: {ghosts} ghosts, at most {bound}"));
         }
         Ok(())
+    }
+}
+
+/// The grade says whether a slot is kept.
+impl Graded for TwoQ {
+    const GRADES: u8 = 2;
+
+    fn grades(&self) -> Vec<(Slot, u8)> {
+        let with_grade = |queue| self.queues.iter(queue).map(move |slot| (slot, queue as u8));
+        with_grade(IN).chain(with_grade(MAIN)).collect()
+    }
+
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>) {
+        graded.for_each(|(slot, _, grade)| self.queues.push_back(usize::from(grade), slot));
     }
 }

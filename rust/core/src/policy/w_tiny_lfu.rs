@@ -9,7 +9,7 @@
 
 use std::collections::TryReserveError;
 
-use super::{Policy, in_order_of_departure};
+use super::{Graded, Policy, in_order_of_departure};
 use crate::segments::Segments;
 use crate::sketch::Sketch;
 use crate::{Slot, spread};
@@ -50,21 +50,6 @@ impl WTinyLfu {
             sketch: Sketch::default(),
             window_share: share.clamp(0.0, 1.0),
         }
-    }
-
-    /// The slots with their segment (0: window, 1: probation, 2: protected), each segment least
-    /// recently used first.
-    pub fn order(&self) -> impl Iterator<Item = (Slot, usize)> + '_ {
-        [WINDOW, PROBATION, PROTECTED]
-            .into_iter()
-            .flat_map(move |segment| self.segments.iter(segment).map(move |slot| (slot, segment)))
-    }
-
-    /// Fills a slot as the most recently used of a segment.
-    pub fn restore(&mut self, slot: Slot, hash: u64, segment: usize) {
-        self.hashes[slot as usize] = spread(hash) as u32;
-        self.segments.push_back(segment.min(PROTECTED), slot);
-        self.count(slot);
     }
 
     fn count(&mut self, slot: Slot) {
@@ -123,7 +108,7 @@ impl Policy for WTinyLfu {
         self.settle();
     }
 
-    #[inline]
+    #[inline(never)]
     fn on_hit(&mut self, slot: Slot) {
         self.count(slot);
         match self.segments.segment(slot) {
@@ -186,5 +171,31 @@ impl Policy for WTinyLfu {
 
     fn check(&self, len: usize) -> Result<(), String> {
         self.segments.check(len)
+    }
+}
+
+/// The grade is the segment: window, probation or protected.
+impl Graded for WTinyLfu {
+    const GRADES: u8 = 3;
+
+    fn grades(&self) -> Vec<(Slot, u8)> {
+        let with_grade = |segment| {
+            self.segments
+                .iter(segment)
+                .map(move |slot| (slot, segment as u8))
+        };
+        [WINDOW, PROBATION, PROTECTED]
+            .into_iter()
+            .flat_map(with_grade)
+            .collect()
+    }
+
+    fn restore(&mut self, graded: impl Iterator<Item = (Slot, u64, u8)>) {
+        for (slot, hash, grade) in graded {
+            self.hashes[slot as usize] = spread(hash) as u32;
+            self.segments.push_back(usize::from(grade), slot);
+            self.count(slot);
+        }
+        self.settle();
     }
 }

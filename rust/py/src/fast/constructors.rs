@@ -14,12 +14,18 @@ use crate::classes;
 use crate::construct;
 
 /// The classes that can be constructed the short way.
-const CONSTRUCTORS: [Kind; 7] = [
+const CONSTRUCTORS: [Kind; 13] = [
     Kind::Cache,
     Kind::Fifo,
     Kind::Lru,
     Kind::Lfu,
     Kind::Rr,
+    Kind::Arc,
+    Kind::TwoQ,
+    Kind::S3Fifo,
+    Kind::Sieve,
+    Kind::Lirs,
+    Kind::WTinyLfu,
     Kind::Ttl,
     Kind::Tlru,
 ];
@@ -166,6 +172,12 @@ pub(super) fn install(py: Python<'_>) -> PyResult<()> {
         call_class::<4>,
         call_class::<5>,
         call_class::<6>,
+        call_class::<7>,
+        call_class::<8>,
+        call_class::<9>,
+        call_class::<10>,
+        call_class::<11>,
+        call_class::<12>,
     ];
     for (at, function) in constructors.into_iter().enumerate() {
         let class = classes::class_of(py, CONSTRUCTORS[at]);

@@ -34,6 +34,12 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
         class(Kind::Lru),
         class(Kind::Lfu),
         class(Kind::Rr),
+        class(Kind::Arc),
+        class(Kind::TwoQ),
+        class(Kind::S3Fifo),
+        class(Kind::Sieve),
+        class(Kind::Lirs),
+        class(Kind::WTinyLfu),
         timed.clone(),
     ];
     for ((class, function), original) in readers.iter().zip(GETITEMS).zip(&ORIGINALS.getitem) {

@@ -496,5 +496,11 @@ pub(super) const GETITEMS: [Binary; CLASSES] = [
     getitem::<2>,
     getitem::<3>,
     getitem::<4>,
+    getitem::<5>,
+    getitem::<6>,
+    getitem::<7>,
+    getitem::<8>,
+    getitem::<9>,
+    getitem::<10>,
     getitem::<TIMED>,
 ];

@@ -1,6 +1,6 @@
 //! Eviction policies by name.
 
-use overdrive_core::policy::{Fifo, Lfu, Lru, Random};
+use overdrive_core::policy::{Arc, Fifo, Lfu, Lirs, Lru, Random, S3Fifo, Sieve, TwoQ, WTinyLfu};
 
 use crate::store::Eviction;
 
@@ -8,9 +8,15 @@ use crate::store::Eviction;
 pub fn by_name(name: &str) -> Option<Eviction> {
     Some(match name {
         "fifo" => Eviction::Fifo(Fifo::default()),
+        "rr" => Eviction::Random(Random::default()),
         "lru" => Eviction::Lru(Lru::default()),
         "lfu" => Eviction::Lfu(Lfu::default()),
-        "rr" => Eviction::Random(Random::default()),
+        "sieve" => Eviction::Sieve(Box::<Sieve>::default()),
+        "2q" => Eviction::TwoQ(Box::<TwoQ>::default()),
+        "s3fifo" => Eviction::S3Fifo(Box::<S3Fifo>::default()),
+        "arc" => Eviction::Arc(Box::<Arc>::default()),
+        "lirs" => Eviction::Lirs(Box::<Lirs>::default()),
+        "wtinylfu" => Eviction::WTinyLfu(Box::<WTinyLfu>::default()),
         _ => return None,
     })
 }
@@ -19,11 +25,18 @@ pub fn by_name(name: &str) -> Option<Eviction> {
 pub fn name(policy: &Eviction) -> &'static str {
     match policy {
         Eviction::Insertion | Eviction::Fifo(_) => "fifo",
+        Eviction::Random(_) => "rr",
         Eviction::Lru(_) => "lru",
         Eviction::Lfu(_) => "lfu",
-        Eviction::Random(_) => "rr",
+        Eviction::Sieve(_) => "sieve",
+        Eviction::TwoQ(_) => "2q",
+        Eviction::S3Fifo(_) => "s3fifo",
+        Eviction::Arc(_) => "arc",
+        Eviction::Lirs(_) => "lirs",
+        Eviction::WTinyLfu(_) => "wtinylfu",
     }
 }
 
 /// All names, for error messages.
-pub const NAMES: &str = "'fifo', 'lru', 'lfu', 'rr'";
+pub const NAMES: &str =
+    "'fifo', 'rr', 'lru', 'lfu', 'sieve', '2q', 's3fifo', 'arc', 'lirs', 'wtinylfu'";
