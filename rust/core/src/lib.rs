@@ -15,6 +15,7 @@
 //! - [`size`]: the arithmetic of item sizes and totals, exact for integers.
 //! - [`budget`]: how much a cache may hold and how much it holds.
 //! - [`heap`]: deadlines that are not in insertion order.
+//! - [`snapshot`]: the frame of snapshot files.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring; whatever may allocate
 //! is a separate `reserve` call that fails without changing anything; every other call neither
@@ -29,6 +30,7 @@ pub mod index;
 pub mod policy;
 pub mod ring;
 pub mod size;
+pub mod snapshot;
 
 /// Names a cached item. Slots are dense: the caller reuses emptied ones.
 pub type Slot = u32;
