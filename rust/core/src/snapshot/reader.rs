@@ -242,11 +242,14 @@ mod tests {
     type Blocks = Vec<(Vec<u8>, u32)>;
 
     fn write(metadata: &[u8], blocks: &Blocks) -> Vec<u8> {
-        let mut writer = Writer::new(Cursor::new(Vec::new()), metadata.to_vec()).unwrap();
+        let mut writer =
+            Writer::new(Cursor::new(Vec::new()), metadata.to_vec()).expect("memory does not fail");
         for (payload, records) in blocks {
-            writer.block(payload, *records).unwrap();
+            writer
+                .block(payload, *records)
+                .expect("memory does not fail");
         }
-        let (output, length) = writer.finish(3, 12.5).unwrap();
+        let (output, length) = writer.finish(3, 12.5).expect("memory does not fail");
         assert_eq!(output.get_ref().len() as u64, length);
         output.into_inner()
     }
@@ -273,7 +276,7 @@ mod tests {
             metadata in proptest::collection::vec(any::<u8>(), 0..40),
             blocks in some_blocks(),
         ) {
-            let (header, read) = read(&write(&metadata, &blocks)).unwrap();
+            let (header, read) = read(&write(&metadata, &blocks)).expect("memory does not fail");
             prop_assert_eq!((header.flags, header.created), (3, 12.5));
             prop_assert_eq!(header.metadata, metadata);
             prop_assert_eq!(header.records, blocks.iter().map(|block| u64::from(block.1)).sum::<u64>());
@@ -350,8 +353,8 @@ mod tests {
     #[test]
     fn an_unfinished_file_is_no_snapshot() {
         let mut output = Cursor::new(Vec::new());
-        let mut writer = Writer::new(&mut output, b"meta".to_vec()).unwrap();
-        writer.block(b"payload", 1).unwrap();
+        let mut writer = Writer::new(&mut output, b"meta".to_vec()).expect("memory does not fail");
+        writer.block(b"payload", 1).expect("memory does not fail");
         drop(writer);
         assert!(matches!(read(output.get_ref()), Err(Fault::Foreign)));
     }
