@@ -24,18 +24,31 @@ from overdrive._core import (
 from overdrive._info import CacheInfo, MemoInfo
 from overdrive._lru_cache import cache, lru_cache
 from overdrive._memoize import memoize
-from overdrive.exceptions import OverdriveError, WaitTimeout
+from overdrive._snapshots import SnapshotReport
+from overdrive.exceptions import (
+    DamagedSnapshotError,
+    NotASnapshotError,
+    OverdriveError,
+    SnapshotError,
+    SnapshotVersionError,
+    WaitTimeout,
+)
 
 __all__ = (
     "Cache",
     "CacheInfo",
+    "DamagedSnapshotError",
     "Entry",
     "FIFOCache",
     "LFUCache",
     "LRUCache",
     "MemoInfo",
+    "NotASnapshotError",
     "OverdriveError",
     "RRCache",
+    "SnapshotError",
+    "SnapshotReport",
+    "SnapshotVersionError",
     "TLRUCache",
     "TTLCache",
     "WaitTimeout",

@@ -1,6 +1,6 @@
 """Caches in Rust. Use them through the `overdrive` package."""
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableMapping, Sequence, ValuesView
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, final, overload
 
@@ -24,10 +24,30 @@ __all__ = [
     "Timer",
     "WithTTL",
     "_TimedCache",
+    "_snapshot_read",
+    "_snapshot_write",
     "__version__",
 ]
 
 __version__: Final[str]
+
+def _snapshot_write(
+    path: str,
+    records: Iterable[tuple[Any, ...]],
+    *,
+    meta: dict[str, Any],
+    created: float,
+    flags: int,
+    dumps: Callable[[Any], bytes] | None,
+    skip: tuple[type[Exception], ...] | None,
+) -> tuple[int, int, int]: ...
+def _snapshot_read(
+    path: str,
+    *,
+    now: float | None,
+    codec: int,
+    loads: Callable[[bytes], Any] | None,
+) -> tuple[dict[str, Any], list[tuple[Any, ...]], int, int]: ...
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

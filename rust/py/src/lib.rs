@@ -7,6 +7,7 @@
 //! - `store`, `expiry`: what is inside the lock.
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `snapshot`: records of a cache in files.
 //! - `memo`: functions whose results are kept.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
@@ -33,6 +34,7 @@ mod mapping;
 mod memo;
 mod number;
 mod obj;
+mod snapshot;
 mod state;
 mod store;
 #[cfg(thread_exit_stubs)]
@@ -56,6 +58,10 @@ mod _core {
     use crate::iter::CacheIterator;
     #[pymodule_export]
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
+    #[pymodule_export]
+    use crate::snapshot::read::read;
+    #[pymodule_export]
+    use crate::snapshot::write::write;
     #[pymodule_export]
     use crate::timer::Timer;
 
