@@ -24,9 +24,9 @@ __all__ = [
     "Timer",
     "WithTTL",
     "_TimedCache",
+    "__version__",
     "_snapshot_read",
     "_snapshot_write",
-    "__version__",
 ]
 
 __version__: Final[str]

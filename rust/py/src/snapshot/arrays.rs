@@ -16,6 +16,7 @@ static GENERIC: Imported = Imported::new("numpy", "generic");
 static STR: Imported = Imported::new("numpy", "str_");
 static BYTES: Imported = Imported::new("numpy", "bytes_");
 static DTYPE: Imported = Imported::new("numpy", "dtype");
+static CONTIGUOUS: Imported = Imported::new("numpy", "ascontiguousarray");
 static EMPTY: Imported = Imported::new("numpy", "empty");
 static UINT8: Imported = Imported::new("numpy", "uint8");
 
@@ -36,9 +37,9 @@ pub fn encode(encoder: &mut Encoder, value: &Bound<'_, PyAny>) -> Result<bool, R
     if class.is(&NDARRAY.get(py)?) {
         array(encoder, value)?;
     } else if class.is(&STR.get(py)?) {
-        // As an array's item it would lose NULs at its end.
+        // As an array's item, and also as its own `str`, it would lose NULs at its end.
         encoder.out.push(tag::NUMPY_STR);
-        encoder.text(&value.str()?)?;
+        encoder.text(value.cast::<PyString>().map_err(PyErr::from)?)?;
     } else if class.is(&BYTES.get(py)?) {
         let bytes = value.cast::<pyo3::types::PyBytes>().map_err(PyErr::from)?;
         encoder.prefixed(tag::NUMPY_BYTES, bytes.as_bytes());
@@ -62,14 +63,11 @@ pub fn encode(encoder: &mut Encoder, value: &Bound<'_, PyAny>) -> Result<bool, R
 fn plain_dtype<'py>(value: &Bound<'py, PyAny>) -> Result<(Bound<'py, PyString>, usize), Refusal> {
     let dtype = value.getattr("dtype")?;
     let refuse = || {
-        Refusal::named(format!(
-            "numpy.{} of {dtype}",
-            if is_scalar(value) {
-                "generic"
-            } else {
-                "ndarray"
-            }
-        ))
+        let class = value.get_type();
+        let name = class
+            .name()
+            .map_or_else(|_| "value".to_owned(), |name| name.to_string());
+        Refusal::named(format!("numpy.{name} of {dtype}"))
     };
     let kind: String = dtype.getattr("kind")?.extract()?;
     let size: usize = dtype.getattr("itemsize")?.extract()?;
@@ -88,10 +86,6 @@ fn plain_dtype<'py>(value: &Bound<'py, PyAny>) -> Result<(Bound<'py, PyString>, 
         return Err(refuse());
     }
     Ok((name, size))
-}
-
-fn is_scalar(value: &Bound<'_, PyAny>) -> bool {
-    !type_name(value).ends_with(b".ndarray")
 }
 
 fn array(encoder: &mut Encoder, value: &Bound<'_, PyAny>) -> Result<(), Refusal> {
@@ -123,8 +117,10 @@ fn array(encoder: &mut Encoder, value: &Bound<'_, PyAny>) -> Result<(), Refusal>
 
 /// The items of an array as bytes: its own memory, if that is in one piece.
 fn bytes_of(array: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
-    let flat = array.call_method1("reshape", (-1,))?;
-    PyBuffer::get(&flat.call_method1("view", (UINT8.get(array.py())?,))?)
+    let py = array.py();
+    let packed = CONTIGUOUS.get(py)?.call1((array,))?;
+    let flat = packed.call_method1("reshape", (-1,))?;
+    PyBuffer::get(&flat.call_method1("view", (UINT8.get(py)?,))?)
 }
 
 /// Reads what [`encode`] wrote after this tag.

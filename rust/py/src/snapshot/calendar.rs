@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use overdrive_core::snapshot::wire::{put_varint, unzigzag, zigzag};
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyDate, PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyString, PyTime, PyTimeAccess,
@@ -11,8 +12,9 @@ use pyo3::types::{
 
 use super::decode::{Decoded, Decoder, Failure, refused};
 use super::encode::{Encoder, Refusal, Written};
-use super::tag;
+use super::{errors, tag};
 use crate::import::Imported;
+use crate::number::shown;
 
 static TIMEZONE: Imported = Imported::new("datetime", "timezone");
 static ZONEINFO: Imported = Imported::new("zoneinfo", "ZoneInfo");
@@ -168,9 +170,19 @@ pub fn decode<'py>(decoder: &mut Decoder<'_, 'py>, tag: u8) -> Decoded<Bound<'py
             zone.map_err(malformed)
         }
         _ => {
-            // Its error for a zone that this machine does not know says which, and is a `KeyError`.
             let key = decoder.value()?;
-            ZONEINFO.get(py)?.call1((key,)).map_err(malformed)
+            ZONEINFO.get(py)?.call1((&key,)).map_err(|error| {
+                if !error.is_instance_of::<PyKeyError>(py) {
+                    return malformed(error);
+                }
+                let message = format!(
+                    "a value has the time zone {}, which is not known here",
+                    shown(&key)
+                );
+                let unknown = errors::general(py, message);
+                unknown.set_cause(py, Some(error));
+                Failure::Raised(unknown)
+            })
         }
     }
 }
