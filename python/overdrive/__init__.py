@@ -20,6 +20,7 @@ from overdrive._core import (
     TTLCache,
     WithTTL,
     __version__,
+    sizeof,
 )
 from overdrive._info import CacheInfo, MemoInfo
 from overdrive._lru_cache import cache, lru_cache
@@ -60,4 +61,5 @@ __all__ = (
     "keys",
     "lru_cache",
     "memoize",
+    "sizeof",
 )

@@ -27,10 +27,12 @@ __all__ = [
     "__version__",
     "_snapshot_read",
     "_snapshot_write",
+    "sizeof",
 ]
 
 __version__: Final[str]
 
+def sizeof(obj: object, /) -> int: ...
 def _snapshot_write(
     path: str,
     records: Iterable[tuple[Any, ...]],

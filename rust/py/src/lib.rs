@@ -7,6 +7,7 @@
 //! - `store`, `expiry`: what is inside the lock.
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
+//! - `sizing`: how much memory an object keeps alive.
 //! - `snapshot`: records of a cache in files.
 //! - `memo`: functions whose results are kept.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
@@ -34,6 +35,7 @@ mod mapping;
 mod memo;
 mod number;
 mod obj;
+mod sizing;
 mod snapshot;
 mod state;
 mod store;
@@ -58,6 +60,8 @@ mod _core {
     use crate::iter::CacheIterator;
     #[pymodule_export]
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
+    #[pymodule_export]
+    use crate::sizing::sizeof;
     #[pymodule_export]
     use crate::snapshot::read::read;
     #[pymodule_export]
