@@ -26,13 +26,24 @@ from overdrive._core import (
     WithTTL,
     WTinyLFUCache,
     __version__,
+    sizeof,
 )
 from overdrive._info import CacheInfo, MemoInfo
 from overdrive._lru_cache import cache, lru_cache
 from overdrive._memoize import memoize
 from overdrive._memory import AgeHistogram, CacheStats, MemoryCache, Recording
+from overdrive._snapshots import SnapshotReport
 from overdrive._strategy import CacheStrategy
-from overdrive.exceptions import CacheFullError, OverdriveError, TraceError, WaitTimeout
+from overdrive.exceptions import (
+    CacheFullError,
+    DamagedSnapshotError,
+    NotASnapshotError,
+    OverdriveError,
+    SnapshotError,
+    SnapshotVersionError,
+    TraceError,
+    WaitTimeout,
+)
 
 TYPE_CHECKING = False  # what type checkers take for true; `typing` would make the import slower
 if TYPE_CHECKING:
@@ -49,6 +60,7 @@ __all__ = (
     "CacheInfo",
     "CacheStats",
     "CacheStrategy",
+    "DamagedSnapshotError",
     "Entry",
     "FIFOCache",
     "LFUCache",
@@ -56,6 +68,7 @@ __all__ = (
     "LRUCache",
     "MemoInfo",
     "MemoryCache",
+    "NotASnapshotError",
     "OverdriveError",
     "RRCache",
     "Recommendation",
@@ -63,6 +76,9 @@ __all__ = (
     "S3FIFOCache",
     "SieveCache",
     "Simulation",
+    "SnapshotError",
+    "SnapshotReport",
+    "SnapshotVersionError",
     "TLRUCache",
     "TTLCache",
     "TraceError",
@@ -80,6 +96,7 @@ __all__ = (
     "lru_cache",
     "memoize",
     "simulate",
+    "sizeof",
 )
 
 

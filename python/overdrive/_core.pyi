@@ -35,10 +35,32 @@ __all__ = [
     "_MemoryCache",
     "_TimedCache",
     "__version__",
+    "_snapshot_read",
+    "_snapshot_write",
     "policies",
+    "sizeof",
 ]
 
 __version__: Final[str]
+
+def sizeof(obj: object, /) -> int: ...
+def _snapshot_write(
+    path: str,
+    records: Iterable[tuple[Any, ...]],
+    *,
+    meta: dict[str, Any],
+    created: float,
+    flags: int,
+    dumps: Callable[[Any], bytes] | None,
+    skip: tuple[type[Exception], ...] | None,
+) -> tuple[int, int, int]: ...
+def _snapshot_read(
+    path: str,
+    *,
+    now: float | None,
+    codec: int,
+    loads: Callable[[bytes], Any] | None,
+) -> tuple[dict[str, Any], list[tuple[Any, ...]], int, int]: ...
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -63,3 +64,37 @@ def test_fractional_ttl_on_an_integer_clock() -> None:
     assert "a" in cache
     cache.timer.tick(1)
     assert "a" not in cache
+
+
+class CopyingTimer:
+    """A timer with copying and pickling of its own."""
+
+    def __init__(self) -> None:
+        self.now = 5.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def __deepcopy__(self, memo: dict[int, object]) -> CopyingTimer:
+        return CopyingTimer()
+
+    def __copy__(self) -> CopyingTimer:
+        raise AssertionError("the cache is copied, not its timer")
+
+
+def test_a_timer_may_define_how_it_is_copied() -> None:
+    clock = CopyingTimer()
+    cache = TTLCache[str, int](maxsize=4, ttl=10, timer=clock)
+    cache["key"] = 1
+    twin = copy.deepcopy(cache)
+    assert dict(twin) == {"key": 1}
+    assert type(twin.timer) is type(cache.timer)
+    clock.now = 20.0
+    assert "key" not in cache
+    assert dict(twin) == dict(copy.copy(twin)) == {"key": 1}
+
+
+def test_special_methods_of_a_timer_stay_its_own() -> None:
+    cache = TTLCache[str, int](maxsize=4, ttl=10, timer=CopyingTimer())
+    assert cache.timer.now == 5.0
+    assert not hasattr(cache.timer, "__deepcopy__")

@@ -23,6 +23,7 @@
 //! - [`sample`], [`keyed`]: some of the keys, and hashes that do not give them away.
 //! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
 //! - [`recorder`], [`what_if`]: the same for a cache in use.
+//! - [`snapshot`]: the frame of snapshot files.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
 //! segments; whatever may allocate
@@ -47,6 +48,7 @@ pub mod sample;
 pub mod segments;
 pub mod size;
 pub mod sketch;
+pub mod snapshot;
 pub mod tags;
 pub mod trace;
 pub mod what_if;

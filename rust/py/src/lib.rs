@@ -8,6 +8,8 @@
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
 //! - `memory`: the cache with lifetimes, weights, tags, pins and listeners.
+//! - `sizing`: how much memory an object keeps alive.
+//! - `snapshot`: records of a cache in files.
 //! - `memo`: functions whose results are kept.
 //! - `simulate`: traces, and replays of them.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
@@ -37,6 +39,8 @@ mod memory;
 mod number;
 mod obj;
 mod simulate;
+mod sizing;
+mod snapshot;
 mod state;
 mod store;
 #[cfg(thread_exit_stubs)]
@@ -67,6 +71,12 @@ mod _core {
     use crate::memory::MemoryCache;
     #[pymodule_export]
     use crate::simulate::{RequestTrace, TraceBuilder, policies};
+    #[pymodule_export]
+    use crate::sizing::sizeof;
+    #[pymodule_export]
+    use crate::snapshot::read::read;
+    #[pymodule_export]
+    use crate::snapshot::write::write;
     #[pymodule_export]
     use crate::timer::Timer;
 

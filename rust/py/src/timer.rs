@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -17,7 +17,8 @@ use crate::obj::{Gone, Obj};
 /// The timer of a cache.
 ///
 /// Calling it gives the time. As a context manager it freezes time for the calling thread, so that
-/// several operations see one instant; this nests. Other attributes are the wrapped callable's.
+/// several operations see one instant; this nests. Other attributes are the wrapped callable's, except
+/// for special ones (`__deepcopy__`).
 #[pyclass(frozen, weakref, module = "overdrive._core")]
 pub struct Timer {
     source: Source,
@@ -208,6 +209,11 @@ impl Timer {
     }
 }
 
+/// Whether a name is one of Python's own: `__deepcopy__`, say.
+fn is_special(name: &str) -> bool {
+    name.len() > 4 && name.starts_with("__") && name.ends_with("__")
+}
+
 /// `time.monotonic` as the standard library exports it.
 fn monotonic(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static MONOTONIC: Imported = Imported::new("time", "monotonic");
@@ -248,6 +254,13 @@ impl Timer {
         name: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let name = name.cast::<pyo3::types::PyString>()?;
+        // Special methods say how to treat the object they are found on: copying this one as the
+        // wrapped callable wants to be copied would leave a callable where a timer belongs.
+        if is_special(&name.to_string_lossy()) {
+            return Err(PyAttributeError::new_err(format!(
+                "'Timer' object has no attribute '{name}'"
+            )));
+        }
         // A timer may wrap a timer, and so on.
         // SAFETY: attached; left below if it was entered.
         if unsafe { pyo3::ffi::Py_EnterRecursiveCall(c" in a timer's attribute".as_ptr()) } != 0 {

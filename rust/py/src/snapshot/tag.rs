@@ -1,0 +1,34 @@
+//! The byte in front of each value. A number that was given out is never used again.
+
+pub const NONE: u8 = 0;
+pub const FALSE: u8 = 1;
+pub const TRUE: u8 = 2;
+pub const ELLIPSIS: u8 = 3;
+pub const INT: u8 = 4;
+pub const BIG_INT: u8 = 5;
+pub const FLOAT: u8 = 6;
+pub const COMPLEX: u8 = 7;
+pub const STR_1: u8 = 8;
+pub const STR_2: u8 = 9;
+pub const STR_4: u8 = 10;
+pub const BYTES: u8 = 11;
+pub const BYTEARRAY: u8 = 12;
+pub const TUPLE: u8 = 13;
+pub const LIST: u8 = 14;
+pub const DICT: u8 = 15;
+pub const SET: u8 = 16;
+pub const FROZENSET: u8 = 17;
+pub const RANGE: u8 = 18;
+pub const DATE: u8 = 19;
+pub const TIME: u8 = 20;
+pub const DATETIME: u8 = 21;
+pub const TIMEDELTA: u8 = 22;
+pub const TIMEZONE: u8 = 23;
+pub const ZONEINFO: u8 = 24;
+pub const DECIMAL: u8 = 25;
+pub const UUID: u8 = 26;
+pub const ARRAY: u8 = 27;
+pub const SCALAR: u8 = 28;
+pub const NUMPY_STR: u8 = 29;
+pub const NUMPY_BYTES: u8 = 30;
+pub const CODED: u8 = 31;
