@@ -21,6 +21,8 @@ PAGES = (
     "docs/memoize.md",
     "docs/migrating.md",
     "docs/safety.md",
+    "docs/sizes.md",
+    "docs/snapshots.md",
     "docs/stampedes.md",
 )
 
