@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from overdrive._core import _snapshot_read, _snapshot_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from os import PathLike
 
 __all__ = ("Codec", "Loaded", "Record", "SnapshotReport", "load_records", "save_records")
 
 #: How to write what is not of built-in types: "pickle", or two functions of one's own.
-Codec: TypeAlias = "Literal['pickle'] | tuple[Callable[[Any], bytes], Callable[[bytes], Any]] | None"
+Codec: TypeAlias = Literal["pickle"] | tuple[Callable[[Any], bytes], Callable[[bytes], Any]] | None
 
 _PICKLE, _CODEC = 1, 2
 
@@ -36,18 +37,22 @@ class Record(NamedTuple):
 
 
 class SnapshotReport(NamedTuple):
-    """What became of saving or loading a snapshot."""
+    """What became of saving or loading a snapshot.
+
+    Attributes:
+        path: The file.
+        items: How many items were saved or loaded.
+        bytes: The size of the file.
+        skipped: How many items were left out because they could not be saved.
+        expired: How many items were left out because their time had run out.
+        seconds: How long it took.
+    """
 
     path: str
-    #: Items that were saved or loaded.
     items: int
-    #: The size of the file.
     bytes: int
-    #: Items that were left out because they could not be saved.
     skipped: int
-    #: Items that were left out because their time had run out.
     expired: int
-    #: How long it took.
     seconds: float
 
 

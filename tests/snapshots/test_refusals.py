@@ -38,6 +38,11 @@ class Zone(tzinfo):
     def utcoffset(self, moment: datetime | None) -> timedelta:
         return timedelta()
 
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> str:
+        return "zone"
+
 
 def record(key: Any, value: Any) -> tuple[Any, ...]:
     return (key, value, None, None, False, None)

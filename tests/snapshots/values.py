@@ -64,7 +64,7 @@ SAMPLES: list[Any] = [
     date(9999, 12, 31),
     time(23, 59, 59, 999999),
     time(1, 30, fold=1, tzinfo=UTC),
-    datetime(2026, 11, 25, 5, 5, 24, 123456),
+    datetime(2026, 11, 25, 5, 5, 24, 123456),  # noqa: DTZ001 - naive ones can be saved, too
     datetime(2026, 11, 1, 1, 30, fold=1, tzinfo=NEW_YORK),
     datetime(2026, 1, 1, tzinfo=UTC),
     datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=45, microseconds=1), "odd")),

@@ -17,10 +17,12 @@ from overdrive._memory.views import ItemsView, ValuesView
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
     from datetime import timedelta
-    from typing import Any, Self, TypeAlias
+    from typing import Any, Literal, Self, TypeAlias
 
+    from overdrive._snapshots import Codec, SnapshotReport
     from overdrive._what_if import WhatIf
 
+    _Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     _Listener: TypeAlias = Callable[[Any, Any, str], object]
 
 __all__ = ("MemoryCache",)
@@ -385,6 +387,64 @@ class MemoryCache(_MemoryCache[K, V]):
             RuntimeError: a recording of this cache is under way.
         """
         return Recording(self, path, rate)
+
+    # --- snapshots ----------------------------------------------------------------------------------
+
+    def save(self, path: _Path, *, codec: Codec = None, skip_unsupported: bool = False) -> SnapshotReport:
+        """Save the live items to a file: keys, values, what is left of their lifetimes, tags and pins.
+
+        The file takes the place of another one, at once, when it is complete and on the disk. See
+        `docs/snapshots.md` for the format and for the types that are supported.
+
+        Args:
+            path: the file; its folder must exist.
+            codec: how to save keys and values that are not made of supported types: `"pickle"`, or two functions
+                `(dumps, loads)`; `None` refuses them.
+            skip_unsupported: leave out and count items that cannot be saved, instead of raising.
+
+        Raises:
+            TypeError: something is not of a supported type; the message says which and where.
+            SnapshotError: a value contains itself, or nests too deeply.
+            OSError: the file cannot be written.
+
+        The cache may be used meanwhile; it is locked for as long as it takes to list the items. O(n).
+        """
+        from overdrive._snapshots import save_records
+
+        meta = {"policy": self.policy, "maxsize": self.maxsize}
+        return save_records(path, self._records(), meta=meta, codec=codec, skip_unsupported=skip_unsupported)
+
+    def load(
+        self, path: _Path, *, codec: Codec = None, keep_ttl: Literal["remaining", "as_saved"] = "remaining"
+    ) -> SnapshotReport:
+        """Set the items of a file that `save` made, of this cache or of any other, from the coldest to the hottest.
+
+        Items of the cache that are not in the file stay. If there are more than fit, the hottest are loaded.
+
+        Args:
+            path: the file.
+            codec: the one that it was saved with. **A pickle can run any code when it is loaded:** pass `"pickle"`
+                only for files that nobody but you could have written.
+            keep_ttl: `"remaining"`: the time since saving counts, and items that have run out are left out.
+                `"as_saved"`: as if the file had just been saved.
+
+        Raises:
+            NotASnapshotError: the file is something else.
+            SnapshotVersionError: it is of another version of the format.
+            DamagedSnapshotError: a part of it is missing or not as it was saved.
+            SnapshotError: it was saved with another codec.
+            OSError: it cannot be read.
+
+        After any of these the cache is as it was.
+        """
+        from overdrive._snapshots import load_records
+
+        records, report = load_records(path, codec=codec, keep_ttl=keep_ttl)[1:]
+        room = self.maxsize
+        if self._weigher is None and len(records) > room:
+            records = records[-int(room) :] if room >= 1 else []
+        self._restore([record[:6] for record in records])
+        return report._replace(items=len(records))
 
     # --- copies -------------------------------------------------------------------------------------
 

@@ -40,10 +40,10 @@ static REFERENTS: Imported = Imported::new("gc", "get_referents");
 ///
 /// Containers are followed into their items, objects into their attributes; what is reached twice counts
 /// once, and what is shared by the whole process (classes, functions, modules, `None`, small ints) counts
-/// nothing inside of something else. Arrays count with the memory that they show, a view with the whole
-/// of what it is a view of; of instances of subclasses of `dict`, the items count but no attributes. An object whose class defines `__sizeof__`, as those of pandas and pyarrow
-/// do, is trusted with the answer for all that it holds; one that fails, or gives no number >= 0, counts
-/// as if it had no contents.
+/// nothing inside of something else. A view of an array counts with the whole of what it is a view of. Of
+/// instances of subclasses of `dict`, the items count but no attributes. An object whose class defines
+/// `__sizeof__`, as that of a pandas frame does, or else `nbytes`, is trusted with the answer for all
+/// that it holds; one that fails, or gives no number >= 0, counts as if it had no contents.
 ///
 /// Returns: bytes as `sys.getsizeof` counts them, with the header of the garbage collector, without
 /// what the allocator rounds up. Within 10 % of what was allocated for values of the usual shapes. Of

@@ -2,6 +2,8 @@
 
 use pyo3::prelude::*;
 
+use crate::sizing;
+
 /// What a cache itself spends on an item, besides the key and the value.
 const OVERHEAD: i64 = 96;
 
@@ -11,10 +13,5 @@ pub fn of_item(key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<i64
 }
 
 fn size(object: &Bound<'_, PyAny>) -> PyResult<i64> {
-    object
-        .py()
-        .import("sys")?
-        .getattr("getsizeof")?
-        .call1((object,))?
-        .extract()
+    Ok(i64::try_from(sizing::deep(object)?).unwrap_or(i64::MAX / 4))
 }
