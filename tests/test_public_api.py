@@ -21,12 +21,9 @@ PAGES = (
     "docs/memoize.md",
     "docs/migrating.md",
     "docs/safety.md",
-<<<<<<< HEAD
     "docs/simulate.md",
-=======
     "docs/sizes.md",
     "docs/snapshots.md",
->>>>>>> snap
     "docs/stampedes.md",
 )
 
