@@ -19,6 +19,7 @@ PAGES = (
     "README.md",
     "docs/caches.md",
     "docs/memoize.md",
+    "docs/memory_cache.md",
     "docs/migrating.md",
     "docs/safety.md",
     "docs/simulate.md",
