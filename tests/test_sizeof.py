@@ -157,14 +157,15 @@ def allocated(make: Callable[[], Any]) -> tuple[Any, int]:
     tries = []
     for index in range(len(values)):
         gc.collect()
+        gc.disable()  # what others do on a collection would count as well
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
             values[index] = make()
-            gc.collect()
             tries.append(tracemalloc.get_traced_memory()[0] - before)
         finally:
             tracemalloc.stop()
+            gc.enable()
     return values[0], sorted(tries)[1]
 
 
