@@ -72,7 +72,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "name"), REFUSED, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(("value", "name"), REFUSED, ids=[name for _, name in REFUSED])
 def test_types_are_refused_by_name(value: Any, name: str, tmp_path: Path) -> None:
     path = tmp_path / "refused.snapshot"
     with pytest.raises(TypeError) as caught:
@@ -93,7 +93,7 @@ PATHS: list[tuple[Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "where"), PATHS)
+@pytest.mark.parametrize(("key", "value", "where"), PATHS, ids=[where for *_, where in PATHS])
 def test_the_error_says_where(key: Any, value: Any, where: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError) as caught:
         save_records(tmp_path / "path", [record(key, value)], meta={})
