@@ -136,13 +136,14 @@ impl Lirs {
 
 impl Policy for Lirs {
     fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
-        if slots > MAX_SLOTS / PLACES as usize {
+        if slots >= MAX_SLOTS / PLACES as usize {
             // More places than a `u32` can name; no allocator has so much memory either.
             return Vec::<u64>::new().try_reserve(usize::MAX);
         }
-        self.stack.reserve(slots * PLACES as usize)?;
+        // One more: a victim becomes a ghost before the newcomer's ghost is forgotten.
+        self.stack.reserve((slots + 1) * PLACES as usize)?;
         self.queue.reserve(slots)?;
-        self.left.reserve(slots * HISTORY as usize)
+        self.left.reserve(slots * HISTORY as usize + 1)
     }
 
     fn on_insert(&mut self, slot: Slot, hash: u64) {
