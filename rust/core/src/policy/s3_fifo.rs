@@ -44,7 +44,7 @@ impl S3Fifo {
         self.queues.note(slot) <= enough
     }
 
-    fn from_small(&mut self, capacity: usize) -> Option<Slot> {
+    fn named_in_small(&mut self, capacity: usize) -> Option<Slot> {
         while let Some(slot) = self.queues.front(SMALL) {
             if self.may_leave(slot) {
                 return Some(slot);
@@ -52,7 +52,7 @@ impl S3Fifo {
             self.queues.move_to_back(MAIN, slot);
             self.queues.set_note(slot, 0);
             if self.queues.len(MAIN) > capacity - small(capacity) {
-                return self.from_main();
+                return self.named_in_main();
             }
         }
         None
@@ -64,7 +64,7 @@ impl S3Fifo {
         }
     }
 
-    fn from_main(&mut self) -> Option<Slot> {
+    fn named_in_main(&mut self) -> Option<Slot> {
         // Ends, since every step takes a use away.
         while let Some(slot) = self.queues.front(MAIN) {
             if self.may_leave(slot) {
@@ -137,12 +137,14 @@ impl Policy for S3Fifo {
             let capacity = self.queues.total();
             let full = self.queues.len(SMALL) >= small(capacity);
             self.named = if full {
-                self.from_small(capacity)
+                self.named_in_small(capacity)
             } else {
                 None
             };
             if self.named.is_none() {
-                self.named = self.from_main().or_else(|| self.from_small(capacity));
+                self.named = self
+                    .named_in_main()
+                    .or_else(|| self.named_in_small(capacity));
             }
         }
         self.named
