@@ -184,12 +184,31 @@ def test_statistics_are_those_since_the_last_clear() -> None:
     assert function.cache_info().evictions == 0
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("lru", [1, 3]), ("fifo", [2, 3]), ("lfu", [1, 3])])
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        ("lru", [1, 3]),
+        ("fifo", [2, 3]),
+        ("lfu", [1, 3]),
+        ("arc", [1, 3]),
+        ("2q", [2, 3]),
+        ("s3fifo", [2, 3]),
+        ("sieve", [1, 3]),
+    ],
+)
 def test_policy_decides_what_leaves(policy: Any, kept: list[int]) -> None:
     function = memoize(2, policy=policy)(Counted())
     for n in (1, 2, 1, 3):
         function(n)
     assert [n for n in (1, 2, 3) if function.cached(n)] == kept
+
+
+@pytest.mark.parametrize("policy", ["lirs", "wtinylfu"])
+def test_policies_that_survive_a_loop(policy: Any) -> None:
+    function = memoize(10, policy=policy)(Counted())
+    for n in range(1000):
+        function(n % 12)
+    assert function.cache_info().hits > 400  # "lru" has none
 
 
 def test_nothing_is_kept_without_room_and_everything_without_limit() -> None:

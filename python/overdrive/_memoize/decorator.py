@@ -60,7 +60,7 @@ def memoize(maxsize: Callable[_P, _R], /) -> MemoizedFunction[_P, _R]: ...
 def memoize(
     maxsize: float | None = 1024,
     *,
-    policy: Literal["lru", "lfu", "fifo", "rr"] = "lru",
+    policy: Literal["lru", "lfu", "fifo", "rr", "arc", "2q", "s3fifo", "sieve", "lirs", "wtinylfu"] = "lru",
     ttl: float | timedelta | Callable[[Any], float | timedelta | None] | None = None,
     idle: float | timedelta | None = None,
     jitter: float = 0.0,
@@ -120,7 +120,8 @@ def memoize(
     Args:
         maxsize: how many results to keep, of a method for each instance; `None` for all, 0 for none.
         policy: what leaves when there are too many: "lru" what was not used for longest, "lfu" what was used least
-            often, "fifo" the oldest, "rr" any.
+            often, "fifo" the oldest, "rr" any; "arc", "2q", "s3fifo", "sieve", "lirs" and "wtinylfu" as the classes
+            of these names say.
         ttl: seconds, or a `timedelta`, after which a result is computed anew; or a function of the result that
             returns that, or `None` for ever. A function may also return its result in a `WithTTL`.
         idle: seconds without a call after which a result is forgotten.

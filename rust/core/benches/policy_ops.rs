@@ -7,7 +7,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use overdrive_core::Slot;
 use overdrive_core::heap::{Heap, Item};
 use overdrive_core::index::Index;
-use overdrive_core::policy::{Fifo, Lfu, Lru, Policy, Random};
+use overdrive_core::policy::{
+    Arc, Fifo, Lfu, Lirs, Lru, Policy, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
+};
 
 const SIZES: [u32; 2] = [1_000, 100_000];
 
@@ -39,11 +41,17 @@ fn bench_policy<P: Policy + Default>(criterion: &mut Criterion, name: &str) {
             });
         });
         let mut policy: P = full(size);
+        let mut keys: Vec<u64> = (0..size.into()).collect();
+        let mut next = u64::from(size);
         group.bench_function(BenchmarkId::new("recycle", size), |bencher| {
             bencher.iter(|| {
-                order
-                    .iter()
-                    .for_each(|&slot| policy.on_recycle(black_box(slot), slot.into(), slot.into()))
+                for &slot in &order {
+                    // A new key each time, as in a scan; a random one's victim is not the policy's.
+                    let slot = policy.victim(Some(next)).unwrap_or(slot);
+                    let old = std::mem::replace(&mut keys[slot as usize], next);
+                    policy.on_recycle(black_box(slot), old, next);
+                    next += 1;
+                }
             });
         });
         group.finish();
@@ -55,6 +63,12 @@ fn policies(criterion: &mut Criterion) {
     bench_policy::<Lru>(criterion, "lru");
     bench_policy::<Lfu>(criterion, "lfu");
     bench_policy::<Random>(criterion, "random");
+    bench_policy::<Arc>(criterion, "arc");
+    bench_policy::<TwoQ>(criterion, "2q");
+    bench_policy::<S3Fifo>(criterion, "s3-fifo");
+    bench_policy::<Sieve>(criterion, "sieve");
+    bench_policy::<Lirs>(criterion, "lirs");
+    bench_policy::<WTinyLfu>(criterion, "w-tinylfu");
 }
 
 fn index(criterion: &mut Criterion) {

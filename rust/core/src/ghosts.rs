@@ -270,7 +270,7 @@ impl<const LISTS: usize> Ghosts<LISTS> {
     #[inline]
     fn bucket(&self, hash: u64) -> usize {
         // The upper half of the product scales the hash down to the number of buckets.
-        (u128::from(spread(hash)) * self.buckets.len() as u128 >> 64) as usize
+        ((u128::from(spread(hash)) * self.buckets.len() as u128) >> 64) as usize
     }
 
     fn rehash(&mut self) {

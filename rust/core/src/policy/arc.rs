@@ -191,3 +191,64 @@ impl Graded for Arc {
         graded.for_each(|(slot, _, grade)| self.used.push_back(usize::from(grade), slot));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A full cache of four, with keys 0 to 3 in slots 0 to 3.
+    fn filled() -> Arc {
+        let mut policy = Arc::default();
+        policy.reserve(4).expect("small");
+        (0..4).for_each(|slot| policy.on_insert(slot, slot.into()));
+        policy
+    }
+
+    fn miss(policy: &mut Arc, old: u64, new: u64) {
+        let slot = policy.victim(Some(new)).expect("full");
+        policy.on_recycle(slot, old, new);
+        policy.check(4).expect("consistent");
+    }
+
+    #[test]
+    fn a_scan_leaves_what_was_used_twice() {
+        let mut policy = filled();
+        policy.on_hit(0);
+        policy.on_hit(1); // T1: 2, 3; T2: 0, 1
+        for (old, new) in [(2, 4), (3, 5), (4, 6), (5, 7)] {
+            miss(&mut policy, old, new);
+        }
+        assert_eq!(policy.used.iter(AGAIN).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(policy.left.iter(ONCE).collect::<Vec<_>>(), [4, 5]);
+    }
+
+    #[test]
+    fn ghosts_move_the_target() {
+        let mut policy = filled();
+        policy.on_hit(0);
+        miss(&mut policy, 1, 4); // T1: 2, 3, 4; T2: 0; B1: 1
+        miss(&mut policy, 2, 1); // T1: 3, 4; T2: 0, 1; B1: 2
+        assert_eq!(policy.target, 1.0);
+        miss(&mut policy, 0, 2); // T1 has just its target: T1: 3, 4; T2: 1, 2; B2: 0
+        assert_eq!(policy.target, 2.0);
+        assert_eq!(policy.left.iter(AGAIN).collect::<Vec<_>>(), [0]);
+        miss(&mut policy, 3, 0); // remembered by B2: T1: 4; T2: 1, 2, 0; B1: 3
+        assert_eq!(policy.target, 1.0);
+        assert_eq!((policy.used.len(ONCE), policy.used.len(AGAIN)), (1, 3));
+        assert_eq!(policy.left.iter(ONCE).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn several_evictions_for_one_newcomer_adapt_once() {
+        let mut policy = filled();
+        policy.on_hit(0);
+        miss(&mut policy, 1, 4); // T1: 2, 3, 4; T2: 0; B1: 1
+        for old in [2, 3] {
+            let slot = policy.victim(Some(1)).expect("some");
+            policy.on_evict(slot, old);
+        }
+        policy.on_insert(2, 1);
+        assert_eq!(policy.target, 1.0);
+        policy.check(3).expect("consistent");
+    }
+}

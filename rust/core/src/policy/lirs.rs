@@ -136,13 +136,14 @@ impl Lirs {
 
 impl Policy for Lirs {
     fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
-        if slots > MAX_SLOTS / PLACES as usize {
+        if slots >= MAX_SLOTS / PLACES as usize {
             // More places than a `u32` can name; no allocator has so much memory either.
             return Vec::<u64>::new().try_reserve(usize::MAX);
         }
-        self.stack.reserve(slots * PLACES as usize)?;
+        // One more: a victim becomes a ghost before the newcomer's ghost is forgotten.
+        self.stack.reserve((slots + 1) * PLACES as usize)?;
         self.queue.reserve(slots)?;
-        self.left.reserve(slots * HISTORY as usize)
+        self.left.reserve(slots * HISTORY as usize + 1)
     }
 
     fn on_insert(&mut self, slot: Slot, hash: u64) {
@@ -288,5 +289,88 @@ impl Graded for Lirs {
             }
         }
         self.settle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Slot = 1;
+    const B: Slot = 0;
+    const D: Slot = 2;
+    const E: Slot = 2;
+
+    /// The paper's Table 1 at time 10: three blocks fit, A and B are LIR, E is HIR, and D has left.
+    fn table() -> Lirs {
+        let mut policy = Lirs::default();
+        policy.reserve(3).expect("small");
+        policy.restore([(B, 0xB, 1), (A, 0xA, 1), (D, 0xD, 0)].into_iter());
+        policy.on_hit(A);
+        assert_eq!(policy.victim(Some(0xE)), Some(D));
+        policy.on_recycle(E, 0xD, 0xE);
+        policy.check(3).expect("consistent");
+        policy
+    }
+
+    #[test]
+    fn a_block_with_a_shorter_interval_takes_the_place_of_a_lir_block() {
+        let mut policy = table();
+        assert_eq!(policy.victim(Some(0xD)), Some(E));
+        policy.on_recycle(D, 0xE, 0xD);
+        assert_eq!(policy.grades(), [(A, 1), (D, 1), (B, 0)]);
+        assert_eq!(policy.victim(None), Some(B));
+        policy.check(3).expect("consistent");
+    }
+
+    #[test]
+    fn a_block_of_which_nothing_is_known_is_hir() {
+        let mut policy = table();
+        assert_eq!(policy.victim(Some(0xC)), Some(E));
+        policy.on_recycle(E, 0xE, 0xC);
+        assert_eq!(policy.grades(), [(B, 1), (A, 1), (E, 0)]);
+        assert_eq!(policy.left.iter(0).collect::<Vec<_>>(), [0xD, 0xE]);
+        policy.check(3).expect("consistent");
+    }
+
+    #[test]
+    fn the_stack_ends_at_the_least_recent_lir_block() {
+        let mut policy = table(); // B, D (left), A, E
+        assert_eq!(policy.left.total(), 1);
+        policy.on_hit(B);
+        assert_eq!(policy.left.total(), 0); // A, E, B
+        policy.on_hit(E);
+        assert_eq!(policy.grades(), [(B, 1), (E, 1), (A, 0)]);
+        policy.check(3).expect("consistent");
+    }
+
+    #[test]
+    fn the_history_is_bounded() {
+        let mut policy = table();
+        for key in 0..100 {
+            let slot = policy.victim(Some(key)).expect("full");
+            policy.on_recycle(slot, if key == 0 { 0xE } else { key - 1 }, key);
+            policy.check(3).expect("consistent");
+            assert!(policy.left.total() <= 6);
+        }
+        assert_eq!(
+            policy.grades(),
+            [(B, 1), (A, 1), (E, 0)],
+            "a scan passes by"
+        );
+    }
+
+    #[test]
+    fn after_shrinking_a_hundredth_is_hir() {
+        let mut policy = Lirs::default();
+        policy.reserve(1000).expect("memory");
+        (0..1000).for_each(|slot| policy.on_insert(slot, slot.into()));
+        assert_eq!((policy.lir, policy.hir), (990, 10));
+        for _ in 0..800 {
+            let slot = policy.victim(None).expect("some");
+            policy.on_evict(slot, slot.into());
+        }
+        policy.victim(None);
+        assert_eq!((policy.lir, policy.hir), (198, 2));
     }
 }

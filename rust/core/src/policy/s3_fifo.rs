@@ -44,7 +44,7 @@ impl S3Fifo {
         self.queues.note(slot) <= enough
     }
 
-    fn from_small(&mut self, capacity: usize) -> Option<Slot> {
+    fn named_in_small(&mut self, capacity: usize) -> Option<Slot> {
         while let Some(slot) = self.queues.front(SMALL) {
             if self.may_leave(slot) {
                 return Some(slot);
@@ -52,7 +52,7 @@ impl S3Fifo {
             self.queues.move_to_back(MAIN, slot);
             self.queues.set_note(slot, 0);
             if self.queues.len(MAIN) > capacity - small(capacity) {
-                return self.from_main();
+                return self.named_in_main();
             }
         }
         None
@@ -64,7 +64,7 @@ impl S3Fifo {
         }
     }
 
-    fn from_main(&mut self) -> Option<Slot> {
+    fn named_in_main(&mut self) -> Option<Slot> {
         // Ends, since every step takes a use away.
         while let Some(slot) = self.queues.front(MAIN) {
             if self.may_leave(slot) {
@@ -137,12 +137,14 @@ impl Policy for S3Fifo {
             let capacity = self.queues.total();
             let full = self.queues.len(SMALL) >= small(capacity);
             self.named = if full {
-                self.from_small(capacity)
+                self.named_in_small(capacity)
             } else {
                 None
             };
             if self.named.is_none() {
-                self.named = self.from_main().or_else(|| self.from_small(capacity));
+                self.named = self
+                    .named_in_main()
+                    .or_else(|| self.named_in_small(capacity));
             }
         }
         self.named
@@ -201,5 +203,69 @@ impl Graded for S3Fifo {
                 .push_back(usize::from(grade / (MOST_USES + 1)), slot);
             self.queues.set_note(slot, grade % (MOST_USES + 1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(slots: u32) -> S3Fifo {
+        let mut policy = S3Fifo::default();
+        policy.reserve(slots as usize).expect("small");
+        (0..slots).for_each(|slot| policy.on_insert(slot, slot.into()));
+        policy
+    }
+
+    #[test]
+    fn two_uses_lead_to_the_main_queue_and_one_does_not() {
+        let mut policy = filled(10);
+        policy.on_hit(0);
+        policy.on_hit(1);
+        policy.on_hit(1);
+        assert_eq!(policy.victim(Some(10)), Some(0));
+        policy.on_recycle(0, 0, 10);
+        assert_eq!(policy.victim(Some(11)), Some(2)); // 1 has moved, and lost its uses
+        assert!(policy.grades().contains(&(1, MOST_USES + 1)));
+        assert_eq!(policy.left.iter(0).collect::<Vec<_>>(), [0]);
+        policy.check(10).expect("consistent");
+    }
+
+    #[test]
+    fn a_remembered_key_comes_into_the_main_queue() {
+        let mut policy = filled(10);
+        let slot = policy.victim(Some(10)).expect("full");
+        policy.on_recycle(slot, 0, 10);
+        let slot = policy.victim(Some(0)).expect("full");
+        policy.on_recycle(slot, 1, 0);
+        assert_eq!(policy.grades().last(), Some(&(1, MOST_USES + 1)));
+        assert_eq!(policy.left.iter(0).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn uses_give_another_round_in_the_main_queue() {
+        let mut policy = S3Fifo::default();
+        policy.reserve(20).expect("small");
+        let main = |uses| MOST_USES + 1 + uses;
+        let uses = |slot| if slot == 0 { 2 } else { 0 };
+        policy.restore((0..20).map(|slot| (slot, slot.into(), main(uses(slot)))));
+        assert_eq!(policy.victim(None), Some(1));
+        policy.on_evict(1, 1);
+        assert_eq!(
+            policy.left.total(),
+            0,
+            "what leaves the main queue is not remembered"
+        );
+        assert_eq!(policy.grades().last(), Some(&(0, main(1))));
+    }
+
+    #[test]
+    fn a_named_victim_that_is_used_is_not_one() {
+        let mut policy = filled(10);
+        assert_eq!(policy.victim(None), Some(0));
+        policy.on_hit(0);
+        assert_eq!(policy.victim(None), Some(0));
+        policy.on_hit(0);
+        assert_eq!(policy.victim(None), Some(1));
     }
 }

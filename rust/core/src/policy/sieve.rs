@@ -101,3 +101,46 @@ impl Graded for Sieve {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As drawn in the paper: A to G from old to new, of which A, B and G were used; then requests for
+    /// H, A, D, I, B and J.
+    #[test]
+    fn the_hand_passes_by_what_was_used() {
+        let mut policy = Sieve::default();
+        policy.reserve(7).expect("small");
+        (0..7).for_each(|slot| policy.on_insert(slot, 0));
+        [0, 1, 6].into_iter().for_each(|slot| policy.on_hit(slot));
+        assert_eq!(policy.victim(None), Some(2)); // H for C
+        policy.on_recycle(2, 0, 0);
+        policy.on_hit(0); // A
+        policy.on_hit(3); // D
+        assert_eq!(policy.victim(None), Some(4)); // I for E
+        policy.on_recycle(4, 0, 0);
+        policy.on_hit(1); // B
+        assert_eq!(policy.victim(None), Some(5)); // J for F
+        policy.on_recycle(5, 0, 0);
+        // G, H, I, J, A, B, D from the hand on
+        let order = [(6, 1), (2, 0), (4, 0), (5, 0), (0, 1), (1, 1), (3, 0)];
+        assert_eq!(policy.grades(), order);
+        policy.check(7).expect("consistent");
+    }
+
+    #[test]
+    fn the_hand_moves_on_from_what_is_deleted() {
+        let mut policy = Sieve::default();
+        policy.reserve(3).expect("small");
+        (0..3).for_each(|slot| policy.on_insert(slot, 0));
+        policy.on_hit(0);
+        assert_eq!(policy.victim(None), Some(1));
+        policy.on_remove(1);
+        assert_eq!(policy.victim(None), Some(2));
+        policy.on_remove(2);
+        assert_eq!(policy.victim(None), Some(0));
+        policy.on_remove(0);
+        assert_eq!(policy.victim(None), None);
+    }
+}

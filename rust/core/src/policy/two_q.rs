@@ -130,3 +130,43 @@ impl Graded for TwoQ {
         graded.for_each(|(slot, _, grade)| self.queues.push_back(usize::from(grade), slot));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_soon_is_kept() {
+        let mut policy = TwoQ::default();
+        policy.reserve(4).expect("small");
+        (0..4).for_each(|slot| policy.on_insert(slot, slot.into())); // A1in: 0, 1, 2, 3
+        policy.on_hit(0); // means nothing in the queue of newcomers
+        assert_eq!(policy.victim(Some(4)), Some(0));
+        policy.on_recycle(0, 0, 4); // A1in: 1, 2, 3, 4; A1out: 0
+        assert_eq!(policy.victim(Some(0)), Some(1));
+        policy.on_recycle(1, 1, 0); // A1in: 2, 3, 4; A1out: 1; Am: 0
+        assert_eq!(policy.grades(), [(2, 0), (3, 0), (0, 0), (1, 1)]);
+        for (slot, old, new) in [(2, 2, 5), (3, 3, 6), (0, 4, 7)] {
+            assert_eq!(policy.victim(Some(new)), Some(slot));
+            policy.on_recycle(slot, old, new);
+        }
+        assert!(policy.grades().contains(&(1, 1)), "a scan passes by");
+        assert_eq!(
+            policy.left.iter(0).collect::<Vec<_>>(),
+            [3, 4],
+            "half as many as slots"
+        );
+        policy.check(4).expect("consistent");
+    }
+
+    #[test]
+    fn a_short_queue_of_newcomers_stays() {
+        let mut policy = TwoQ::default();
+        policy.reserve(4).expect("small");
+        policy.restore([(0, 0, 0), (1, 1, 1), (2, 2, 1), (3, 3, 1)].into_iter());
+        policy.on_hit(1); // Am: 2, 3, 1
+        assert_eq!(policy.victim(Some(9)), Some(2));
+        policy.on_evict(2, 2);
+        assert_eq!(policy.left.total(), 0, "what leaves Am is not remembered");
+    }
+}

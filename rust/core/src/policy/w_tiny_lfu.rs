@@ -199,3 +199,59 @@ impl Graded for WTinyLfu {
         self.settle();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys 0 to 9, all outside the window but the last.
+    fn filled() -> WTinyLfu {
+        let mut policy = WTinyLfu::default();
+        policy.reserve(10).expect("small");
+        (0..10).for_each(|slot| policy.on_insert(slot, slot.into()));
+        policy
+    }
+
+    #[test]
+    fn a_newcomer_that_is_asked_for_no_more_often_is_not_let_in() {
+        let mut policy = filled();
+        assert_eq!(policy.grades()[0], (9, WINDOW as u8));
+        (0..9).for_each(|slot| policy.on_hit(slot));
+        assert_eq!(policy.victim(Some(10)), Some(9));
+        policy.on_recycle(9, 9, 10);
+        assert_eq!(policy.victim(Some(11)), Some(9));
+        policy.on_hit(9);
+        policy.on_hit(9); // three times now, the others twice
+        let victim = policy.victim(Some(11)).expect("full");
+        assert_ne!(victim, 9);
+        policy.on_recycle(victim, victim.into(), 11);
+        assert!(policy.grades().contains(&(9, PROBATION as u8)));
+        policy.check(10).expect("consistent");
+    }
+
+    #[test]
+    fn four_fifths_are_protected() {
+        let mut policy = filled();
+        (0..9).for_each(|slot| policy.on_hit(slot));
+        assert_eq!(policy.segments.iter(PROBATION).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(policy.segments.len(PROTECTED), 7);
+    }
+
+    #[test]
+    fn the_window_may_be_larger() {
+        let mut policy = WTinyLfu::with_window(0.5);
+        policy.reserve(10).expect("small");
+        (0..10).for_each(|slot| policy.on_insert(slot, slot.into()));
+        assert_eq!(
+            policy.segments.iter(WINDOW).collect::<Vec<_>>(),
+            [5, 6, 7, 8, 9]
+        );
+    }
+
+    #[test]
+    fn frequencies_fade() {
+        let mut policy = filled();
+        (0..1000).for_each(|_| policy.on_hit(0));
+        assert!(policy.sketch.counted() < 100);
+    }
+}

@@ -1,4 +1,4 @@
-//! Every policy against a transcription of its definition that is too simple to be wrong.
+//! The policies that are plain lists: FIFO, LRU, LFU and random.
 
 use overdrive_core::Slot;
 use overdrive_core::policy::{Fifo, Lfu, Lru, Policy, Random};
