@@ -127,7 +127,8 @@ def test_sizes_that_add_up_to_nonsense(kind: Kind) -> None:
 def test_total_after_infinite_sizes_is_that_of_cachetools(kind: Kind) -> None:
     caches = [kind.make(math.inf, getsizeof=lambda size: size)]
     # A class that cachetools does not have adds up as all of its classes do.
-    caches.append(getattr(cachetools, kind.name, cachetools.LRUCache)(math.inf, getsizeof=lambda size: size, **kind.required))
+    theirs = getattr(cachetools, kind.name, cachetools.LRUCache)
+    caches.append(theirs(math.inf, getsizeof=lambda size: size, **kind.required))
     totals: list[list[str]] = [[], []]
     changes: tuple[Callable[[Any], object], ...] = (
         lambda c: c.update(a=math.inf),

@@ -386,6 +386,11 @@ impl Store {
         with_policy!(&mut self.policy, self.order.front(), policy => policy.victim(newcomer))
     }
 
+    #[inline(never)]
+    fn victim_out_of_line(&mut self, newcomer: u64) -> Option<Slot> {
+        self.victim(Some(newcomer))
+    }
+
     /// Why an item of this size can never be stored, if so.
     #[inline]
     pub fn refuses(&self, size: Size) -> Option<Put> {
@@ -478,7 +483,9 @@ impl Store {
         }
         let victim = match &mut self.policy {
             Eviction::Lru(policy) => policy.victim(None),
-            _ => self.victim(Some(hash)),
+            Eviction::Fifo(policy) => policy.victim(None),
+            Eviction::Lfu(policy) => policy.victim(None),
+            _ => self.victim_out_of_line(hash),
         }?;
         self.reserve(false).ok()?;
         Some(self.recycle(victim, hash, key, value))
