@@ -32,6 +32,7 @@ def serve(snapshot: Path) -> None:
 
 
 def main() -> None:
+    """Start twice."""
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):
             serve(Path(folder, "prices.snapshot"))

@@ -10,6 +10,7 @@ from overdrive import keys
 from overdrive._cached import cached
 from overdrive._cachedmethod import cachedmethod
 from overdrive._core import (
+    AdaptiveCache,
     ARCCache,
     Cache,
     Entry,
@@ -32,6 +33,7 @@ from overdrive._info import CacheInfo, MemoInfo
 from overdrive._lru_cache import cache, lru_cache
 from overdrive._memoize import memoize
 from overdrive._memory import AgeHistogram, CacheStats, MemoryCache, Recording
+from overdrive._policy_report import PolicyReport, PolicySwitch
 from overdrive._snapshots import SnapshotReport
 from overdrive._strategy import CacheStrategy
 from overdrive.exceptions import (
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "ARCCache",
+    "AdaptiveCache",
     "AgeHistogram",
     "Cache",
     "CacheFullError",
@@ -70,6 +73,8 @@ __all__ = (
     "MemoryCache",
     "NotASnapshotError",
     "OverdriveError",
+    "PolicyReport",
+    "PolicySwitch",
     "RRCache",
     "Recommendation",
     "Recording",

@@ -87,6 +87,7 @@ KINDS = (
     Kind("SieveCache"),
     Kind("LIRSCache"),
     Kind("WTinyLFUCache"),
+    Kind("AdaptiveCache"),
     Kind("TTLCache", MappingProxyType({"ttl": 3600}), timed=True),
     Kind("TLRUCache", MappingProxyType({"ttu": never}), timed=True),
 )

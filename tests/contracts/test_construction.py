@@ -27,6 +27,7 @@ POSITIONAL = {
     "SieveCache": ("maxsize", "getsizeof"),
     "LIRSCache": ("maxsize", "getsizeof"),
     "WTinyLFUCache": ("maxsize", "getsizeof"),
+    "AdaptiveCache": ("maxsize", "getsizeof"),
     "TTLCache": ("maxsize", "ttl", "timer", "getsizeof"),
     "TLRUCache": ("maxsize", "ttu", "timer", "getsizeof"),
 }

@@ -22,7 +22,8 @@ RAISED_BY_THE_VALUE = (UserError, ArithmeticError)
 LFU = kind_named("LFUCache")
 #: Classes whose rank is a list of runs, each with a grade.
 GRADED = [
-    kind_named(name) for name in ("ARCCache", "TwoQCache", "S3FIFOCache", "SieveCache", "LIRSCache", "WTinyLFUCache")
+    kind_named(name)
+    for name in ("ARCCache", "TwoQCache", "S3FIFOCache", "SieveCache", "LIRSCache", "WTinyLFUCache", "AdaptiveCache")
 ]
 RANKED = [kind for kind in KINDS if kind not in (kind_named("Cache"), LFU, *GRADED)]
 

@@ -60,7 +60,7 @@ def memoize(maxsize: Callable[_P, _R], /) -> MemoizedFunction[_P, _R]: ...
 def memoize(
     maxsize: float | None = 1024,
     *,
-    policy: Literal["lru", "lfu", "fifo", "rr", "arc", "2q", "s3fifo", "sieve", "lirs", "wtinylfu"] = "lru",
+    policy: Literal["lru", "lfu", "fifo", "rr", "arc", "2q", "s3fifo", "sieve", "lirs", "wtinylfu", "adaptive"] = "lru",
     ttl: float | timedelta | Callable[[Any], float | timedelta | None] | None = None,
     idle: float | timedelta | None = None,
     jitter: float = 0.0,

@@ -9,6 +9,7 @@ from math import inf, isnan
 from typing import TYPE_CHECKING, NamedTuple
 
 from overdrive._core import (
+    AdaptiveCache,
     ARCCache,
     Cache,
     FIFOCache,
@@ -42,6 +43,7 @@ POLICIES: dict[str, type[Cache[Any, Any]]] = {
     "sieve": SieveCache,
     "lirs": LIRSCache,
     "wtinylfu": WTinyLFUCache,
+    "adaptive": AdaptiveCache,
 }
 """Eviction policies by name."""
 

@@ -8,7 +8,7 @@ use overdrive_core::Slot;
 use overdrive_core::heap::{Heap, Item};
 use overdrive_core::index::Index;
 use overdrive_core::policy::{
-    Arc, Fifo, Lfu, Lirs, Lru, Policy, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
+    Adaptive, Arc, Fifo, Lfu, Lirs, Lru, Policy, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
 };
 
 const SIZES: [u32; 2] = [1_000, 100_000];
@@ -69,6 +69,7 @@ fn policies(criterion: &mut Criterion) {
     bench_policy::<Sieve>(criterion, "sieve");
     bench_policy::<Lirs>(criterion, "lirs");
     bench_policy::<WTinyLfu>(criterion, "w-tinylfu");
+    bench_policy::<Adaptive>(criterion, "adaptive");
 }
 
 fn index(criterion: &mut Criterion) {

@@ -37,6 +37,7 @@ pub enum Kind {
     Sieve,
     Lirs,
     WTinyLfu,
+    Adaptive,
     Ttl,
     Tlru,
 }

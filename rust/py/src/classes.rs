@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::cache::{Cache, Kind, key_error};
 use crate::construct::{self, Arguments};
 use crate::iter::{CacheIterator, What};
-use crate::{mapping, state, timed, views};
+use crate::{mapping, report, state, timed, views};
 
 type Any<'py> = Bound<'py, PyAny>;
 
@@ -359,6 +359,53 @@ untimed_class! {
     WTinyLFUCache, Kind::WTinyLfu
 }
 
+/// ADAPTIVE: evicts as whichever of ARC and W-TinyLFU with several windows would hit most lately.
+///
+/// Each of them is simulated on a sample of the keys, and the one that is ahead by more than luck is
+/// followed. `report()` says which one that is and why. O(1) amortised per operation; a copy or
+/// pickle keeps the order of the items and forgets what was learnt. Arguments, errors and
+/// thread-safety as for `Cache`.
+#[pyclass(extends = Cache, subclass, generic, mapping, frozen, module = "overdrive")]
+pub struct AdaptiveCache;
+
+#[pymethods]
+impl AdaptiveCache {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(maxsize, getsizeof=None)")]
+    fn new(
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyClassInitializer<Self> {
+        PyClassInitializer::from(Cache::uninitialised(Kind::Adaptive)).add_subclass(Self)
+    }
+
+    #[pyo3(signature = (maxsize, getsizeof = None))]
+    fn __init__<'py>(
+        slf: &Bound<'py, Self>,
+        maxsize: &Any<'py>,
+        getsizeof: Option<&Any<'py>>,
+    ) -> PyResult<()> {
+        construct::untimed(slf.as_super(), &Arguments { maxsize, getsizeof })
+    }
+
+    fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Any<'py>) -> PyResult<Any<'py>> {
+        mapping::getitem(slf.as_super(), key)
+    }
+
+    /// What the policy does, and why: a `PolicyReport`.
+    fn report<'py>(slf: &Bound<'py, Self>) -> PyResult<Any<'py>> {
+        let cache = slf.as_super();
+        Cache::ready(cache)?;
+        let report = cache.get().store.with(slf.py(), |store| report::of(store));
+        match report {
+            Some(report) => report::to_python(slf.py(), &report),
+            None => Err(pyo3::exceptions::PyRuntimeError::new_err(
+                "the cache is not initialised",
+            )),
+        }
+    }
+}
+
 /// Random replacement: evicts an item chosen at random.
 ///
 /// Args:
@@ -572,13 +619,14 @@ pub fn class_of(py: Python<'_>, kind: Kind) -> Bound<'_, PyType> {
         Kind::Sieve => py.get_type::<SieveCache>(),
         Kind::Lirs => py.get_type::<LIRSCache>(),
         Kind::WTinyLfu => py.get_type::<WTinyLFUCache>(),
+        Kind::Adaptive => py.get_type::<AdaptiveCache>(),
         Kind::Ttl => py.get_type::<TTLCache>(),
         Kind::Tlru => py.get_type::<TLRUCache>(),
     }
 }
 
 /// All native classes, each after the one it is derived from.
-pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 14] {
+pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 15] {
     [
         py.get_type::<Cache>(),
         py.get_type::<TimedCache>(),
@@ -592,6 +640,7 @@ pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 14] {
         class_of(py, Kind::Sieve),
         class_of(py, Kind::Lirs),
         class_of(py, Kind::WTinyLfu),
+        class_of(py, Kind::Adaptive),
         class_of(py, Kind::Ttl),
         class_of(py, Kind::Tlru),
     ]
@@ -599,7 +648,7 @@ pub fn all(py: Python<'_>) -> [Bound<'_, PyType>; 14] {
 
 /// Shows the classes in error messages by their bare names, as Python's own classes are.
 pub fn shorten_names(py: Python<'_>) {
-    let names: [(Kind, &'static CStr); 13] = [
+    let names: [(Kind, &'static CStr); 14] = [
         (Kind::Cache, c"Cache"),
         (Kind::Fifo, c"FIFOCache"),
         (Kind::Lru, c"LRUCache"),
@@ -611,6 +660,7 @@ pub fn shorten_names(py: Python<'_>) {
         (Kind::Sieve, c"SieveCache"),
         (Kind::Lirs, c"LIRSCache"),
         (Kind::WTinyLfu, c"WTinyLFUCache"),
+        (Kind::Adaptive, c"AdaptiveCache"),
         (Kind::Ttl, c"TTLCache"),
         (Kind::Tlru, c"TLRUCache"),
     ];

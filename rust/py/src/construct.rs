@@ -185,6 +185,7 @@ pub fn store(kind: Kind, limit: Total, hooks: Hooks, config: Config) -> Store {
         Kind::Sieve => Eviction::Sieve(Box::default()),
         Kind::Lirs => Eviction::Lirs(Box::default()),
         Kind::WTinyLfu => Eviction::WTinyLfu(Box::default()),
+        Kind::Adaptive => Eviction::Adaptive(Box::default()),
         Kind::Lru | Kind::Ttl | Kind::Tlru => Eviction::Lru(Lru::default()),
     };
     let budget = if hooks.any(Hooks::GETSIZEOF) {

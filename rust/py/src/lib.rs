@@ -8,6 +8,7 @@
 //! - `cache`, `mapping`, `timed`, `choice`, `iter`, `views`, `state`: what is done with it.
 //! - `construct`, `config`, `hooks`, `number`, `timer`, `clock`, `import`: arguments and what they mean.
 //! - `memory`: the cache with lifetimes, weights, tags, pins and listeners.
+//! - `report`: what the adaptive policy does, and why.
 //! - `sizing`: how much memory an object keeps alive.
 //! - `snapshot`: records of a cache in files.
 //! - `memo`: functions whose results are kept.
@@ -38,6 +39,7 @@ mod memo;
 mod memory;
 mod number;
 mod obj;
+mod report;
 mod simulate;
 mod sizing;
 mod snapshot;
@@ -60,8 +62,8 @@ mod _core {
     use crate::choice::RandomKeys;
     #[pymodule_export]
     use crate::classes::{
-        ARCCache, FIFOCache, LFUCache, LIRSCache, LRUCache, RRCache, S3FIFOCache, SieveCache,
-        TLRUCache, TTLCache, TimedCache, TwoQCache, WTinyLFUCache,
+        ARCCache, AdaptiveCache, FIFOCache, LFUCache, LIRSCache, LRUCache, RRCache, S3FIFOCache,
+        SieveCache, TLRUCache, TTLCache, TimedCache, TwoQCache, WTinyLFUCache,
     };
     #[pymodule_export]
     use crate::iter::CacheIterator;

@@ -97,6 +97,7 @@ impl Image {
                 Eviction::Sieve(policy) => graded(&**policy, at),
                 Eviction::Lirs(policy) => graded(&**policy, at),
                 Eviction::WTinyLfu(policy) => graded(&**policy, at),
+                Eviction::Adaptive(policy) => graded(&**policy, at),
             },
             deadlines: slots
                 .iter()
@@ -462,6 +463,7 @@ fn restore_rank(store: &mut Store, rank: &Bound<'_, PyAny>, slots: &[Slot]) -> P
         Eviction::Sieve(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
         Eviction::Lirs(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
         Eviction::WTinyLfu(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
+        Eviction::Adaptive(policy) => **policy = restore_graded(rank, top, slot, &hashes)?,
     }
     Ok(())
 }

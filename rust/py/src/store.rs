@@ -8,7 +8,7 @@ use overdrive_core::budget::Budget;
 use overdrive_core::hints::Hints;
 use overdrive_core::index::Index;
 use overdrive_core::policy::{
-    Arc, Fifo, Lfu, Lirs, Lru, Policy, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
+    Adaptive, Arc, Fifo, Lfu, Lirs, Lru, Policy, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
 };
 use overdrive_core::ring::Ring;
 use overdrive_core::size::{Size, Total};
@@ -45,6 +45,7 @@ pub enum Eviction {
     Sieve(Box<Sieve>),
     Lirs(Box<Lirs>),
     WTinyLfu(Box<WTinyLfu>),
+    Adaptive(Box<Adaptive>),
 }
 
 /// The contents of a cache.
@@ -152,6 +153,7 @@ macro_rules! with_policy {
             Eviction::Sieve($policy) => $body,
             Eviction::Lirs($policy) => $body,
             Eviction::WTinyLfu($policy) => $body,
+            Eviction::Adaptive($policy) => $body,
         }
     };
 }

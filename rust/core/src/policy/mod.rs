@@ -1,5 +1,6 @@
 //! Which slot leaves next. One algorithm per file, all behind [`Policy`].
 
+mod adaptive;
 mod arc;
 mod fifo;
 mod lfu;
@@ -13,6 +14,7 @@ mod w_tiny_lfu;
 
 use std::collections::TryReserveError;
 
+pub use adaptive::{Adaptive, Report as AdaptiveReport, Switch};
 pub use arc::Arc;
 pub use fifo::Fifo;
 pub use lfu::Lfu;

@@ -1,7 +1,7 @@
 //! The policies by name.
 
 use super::Drawn;
-use crate::policy::{Arc, Fifo, Lfu, Lirs, Lru, Policy, S3Fifo, Sieve, TwoQ, WTinyLfu};
+use crate::policy::{Adaptive, Arc, Fifo, Lfu, Lirs, Lru, Policy, S3Fifo, Sieve, TwoQ, WTinyLfu};
 
 /// Something to be done with a policy whose type is known to the compiler.
 pub trait Visitor {
@@ -64,6 +64,7 @@ policies! {
     Arc, "arc", |_| Arc::default();
     Lirs, "lirs", |_| Lirs::default();
     WTinyLfu, "wtinylfu", |_| WTinyLfu::default();
+    Adaptive, "adaptive", |_| Adaptive::default();
 }
 
 #[cfg(test)]

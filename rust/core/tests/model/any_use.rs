@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use overdrive_core::Slot;
-use overdrive_core::policy::{Arc, Graded, Lirs, S3Fifo, Sieve, TwoQ, WTinyLfu};
+use overdrive_core::policy::{Adaptive, Arc, Graded, Lirs, S3Fifo, Sieve, TwoQ, WTinyLfu};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -171,4 +171,7 @@ proptest! {
 
     #[test]
     fn w_tiny_lfu(ops in ops()) { run::<WTinyLfu>(&ops); }
+
+    #[test]
+    fn adaptive(ops in ops()) { run::<Adaptive>(&ops); }
 }

@@ -14,7 +14,7 @@ use crate::classes;
 use crate::construct;
 
 /// The classes that can be constructed the short way.
-const CONSTRUCTORS: [Kind; 13] = [
+const CONSTRUCTORS: [Kind; 14] = [
     Kind::Cache,
     Kind::Fifo,
     Kind::Lru,
@@ -26,6 +26,7 @@ const CONSTRUCTORS: [Kind; 13] = [
     Kind::Sieve,
     Kind::Lirs,
     Kind::WTinyLfu,
+    Kind::Adaptive,
     Kind::Ttl,
     Kind::Tlru,
 ];
@@ -178,6 +179,7 @@ pub(super) fn install(py: Python<'_>) -> PyResult<()> {
         call_class::<10>,
         call_class::<11>,
         call_class::<12>,
+        call_class::<13>,
     ];
     for (at, function) in constructors.into_iter().enumerate() {
         let class = classes::class_of(py, CONSTRUCTORS[at]);

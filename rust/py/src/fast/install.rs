@@ -40,6 +40,7 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
         class(Kind::Sieve),
         class(Kind::Lirs),
         class(Kind::WTinyLfu),
+        class(Kind::Adaptive),
         timed.clone(),
     ];
     for ((class, function), original) in readers.iter().zip(GETITEMS).zip(&ORIGINALS.getitem) {

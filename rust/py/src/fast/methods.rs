@@ -502,5 +502,6 @@ pub(super) const GETITEMS: [Binary; CLASSES] = [
     getitem::<8>,
     getitem::<9>,
     getitem::<10>,
+    getitem::<11>,
     getitem::<TIMED>,
 ];

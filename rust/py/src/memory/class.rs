@@ -36,6 +36,7 @@ use crate::key::Asked;
 use crate::lock::Guarded;
 use crate::number::{self, shown};
 use crate::obj::{Gone, Obj};
+use crate::report;
 use crate::store::{Item, Probe, Put, Store};
 
 type Any<'py> = Bound<'py, PyAny>;
@@ -290,6 +291,18 @@ impl MemoryCache {
         })?;
         self.tell(key.py())?;
         Ok(removed.is_some())
+    }
+
+    /// Evict until the limits are kept.
+    fn shrink(&self, py: Python<'_>) -> PyResult<usize> {
+        let now = self.now(py)?;
+        let mut gone = Gone::default();
+        let count = self
+            .contents
+            .with(py, |contents| contents.shrink(now, &mut gone));
+        drop(gone);
+        self.tell(py)?;
+        Ok(count)
     }
 
     /// Live pairs from the coldest to the hottest, or the other way; all of them without `count`.
@@ -760,18 +773,6 @@ impl MemoryCache {
         self.shrink(py)
     }
 
-    /// Evict until the limits are kept.
-    fn shrink(&self, py: Python<'_>) -> PyResult<usize> {
-        let now = self.now(py)?;
-        let mut gone = Gone::default();
-        let count = self
-            .contents
-            .with(py, |contents| contents.shrink(now, &mut gone));
-        drop(gone);
-        self.tell(py)?;
-        Ok(count)
-    }
-
     #[getter]
     fn maxsize<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
         self.ready()?;
@@ -815,6 +816,17 @@ impl MemoryCache {
         Ok(self
             .contents
             .with(py, |contents| policies::name(&contents.store.policy)))
+    }
+
+    /// What an adaptive policy does, and why; `None` for the others.
+    fn policy_report<'py>(&self, py: Python<'py>) -> PyResult<Option<Any<'py>>> {
+        self.ready()?;
+        let report = self
+            .contents
+            .with(py, |contents| report::of(&contents.store));
+        report
+            .map(|report| report::to_python(py, &report))
+            .transpose()
     }
 
     #[getter]

@@ -1,6 +1,8 @@
 //! Eviction policies by name.
 
-use overdrive_core::policy::{Arc, Fifo, Lfu, Lirs, Lru, Random, S3Fifo, Sieve, TwoQ, WTinyLfu};
+use overdrive_core::policy::{
+    Adaptive, Arc, Fifo, Lfu, Lirs, Lru, Random, S3Fifo, Sieve, TwoQ, WTinyLfu,
+};
 
 use crate::store::Eviction;
 
@@ -17,6 +19,7 @@ pub fn by_name(name: &str) -> Option<Eviction> {
         "arc" => Eviction::Arc(Box::<Arc>::default()),
         "lirs" => Eviction::Lirs(Box::<Lirs>::default()),
         "wtinylfu" => Eviction::WTinyLfu(Box::<WTinyLfu>::default()),
+        "adaptive" => Eviction::Adaptive(Box::<Adaptive>::default()),
         _ => return None,
     })
 }
@@ -34,9 +37,10 @@ pub fn name(policy: &Eviction) -> &'static str {
         Eviction::Arc(_) => "arc",
         Eviction::Lirs(_) => "lirs",
         Eviction::WTinyLfu(_) => "wtinylfu",
+        Eviction::Adaptive(_) => "adaptive",
     }
 }
 
 /// All names, for error messages.
 pub const NAMES: &str =
-    "'fifo', 'rr', 'lru', 'lfu', 'sieve', '2q', 's3fifo', 'arc', 'lirs', 'wtinylfu'";
+    "'fifo', 'rr', 'lru', 'lfu', 'sieve', '2q', 's3fifo', 'arc', 'lirs', 'wtinylfu', 'adaptive'";
