@@ -224,7 +224,13 @@ impl Adaptive {
         if best != self.leader {
             self.follow(best);
         }
-        (self.arc_target, self.arc_lengths) = self.shadows.arc_state();
+        let (target, lengths) = self.shadows.arc_state();
+        self.arc_lengths = lengths;
+        // A sampled shadow is too coarse to say how long a short list should be: there the real cache
+        // finds its own target while ARC leads.
+        if self.leader != ARC || !self.shadows.are_sampled() {
+            self.arc_target = target;
+        }
     }
 
     fn follow(&mut self, expert: usize) {
@@ -331,16 +337,29 @@ impl Adaptive {
         }
     }
 
+    /// A key has come back that had left one of ARC's lists.
+    fn aim_as_arc(&mut self, left: Left) {
+        if !self.shadows.are_sampled() {
+            return;
+        }
+        let [once, often] = self.arc_lengths.map(|length| length.max(1));
+        self.arc_target = match left {
+            Left::Once => (self.arc_target + (often / once).max(1)).min(self.len()),
+            Left::Often => self.arc_target.saturating_sub((once / often).max(1)),
+        };
+    }
+
     #[inline]
     fn enter(&mut self, node: u32, hash: u64) {
         let print = print_of(hash);
         let mut list = WINDOW;
         if self.leader == ARC {
-            let returns = self
+            let left = self
                 .remembered
                 .take(print >> LIST.count_ones(), self.arc_lengths);
-            if returns.is_some() {
+            if let Some(left) = left {
                 list = PROTECTED;
+                self.aim_as_arc(left);
             }
         }
         self.nodes[node as usize].print = print;

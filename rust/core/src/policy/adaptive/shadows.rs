@@ -140,6 +140,11 @@ impl Shadows {
         print & ((1 << self.zeros) - 1) == 0
     }
 
+    /// Whether they see some of the keys only.
+    pub fn are_sampled(&self) -> bool {
+        self.zeros > 0
+    }
+
     /// A key of the sample was asked for. Says which experts hit, a bit each; `None` if there is no
     /// memory for it.
     #[inline]
