@@ -507,7 +507,11 @@ def _fill(
     listeners = arguments["on_evict"]
     MemoryCache.__init__(cache, **{**arguments, "on_evict": None})
     cache.__dict__.update(attributes)
+    limits = {name: arguments[name] for name in ("maxsize", "max_bytes") if arguments[name] is not None}
+    if any(record[4] for record in records):  # what is pinned may exceed the limits, which were lowered then
+        cache._resize(**dict.fromkeys(limits, float("inf")))
     cache._restore(records)
+    cache._resize(**limits)
     cache.reset_stats()
     cache._set_listeners(listeners)
 

@@ -6,7 +6,7 @@ memoized function to it.
 
 from __future__ import annotations
 
-from math import inf
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 from overdrive._memoize.lifetimes import Verdict
@@ -50,9 +50,10 @@ class Loading:
         self._flights = flights
         self._key = key
         self._name = getattr(loader, "__qualname__", None) or type(loader).__qualname__
-        self._options = Options(wait_timeout=wait_timeout)
+        self._options = Options(ttl=nan, timed=True, wait_timeout=wait_timeout)
         self._ttl = ttl
-        self._tags = tags
+        # An iterator would be exhausted by the check before the load.
+        self._tags = tags if tags is None or isinstance(tags, str) else tuple(tags)
         self._ticket = 0
 
     def _look(self, key: Hashable) -> tuple[Any, str]:
@@ -64,7 +65,7 @@ class Loading:
         """Count nothing: the cache has counted the request."""
 
     def _count_miss(self) -> None:
-        self._ticket = self.cache._begin_load(self._key, self._tags)
+        self._ticket = self.cache._begin_load(self._key, self._ttl, self._tags)
 
     def _count_load(self, seconds: float) -> None:
         self.cache._count_load(seconds, False)
@@ -77,11 +78,8 @@ class Loading:
         return True  # the cache decides when it stores: its ticket says what happened meanwhile
 
     def _store(self, key: Hashable, value: object, ttl: float, _seconds: float) -> None:
-        lifetime = self._ttl if ttl == inf else ttl  # a loader may return its value in a `WithTTL`
-        try:
-            self.cache._set_loaded(key, value, self._ticket, lifetime, self._tags)
-        except ValueError:  # too large for the cache, or what is pinned leaves no room: it is the answer all the same
-            return
+        lifetime = self._ttl if isnan(ttl) else ttl  # a loader may return its value in a `WithTTL`
+        self.cache._set_loaded(key, value, self._ticket, lifetime, self._tags)
 
     def _store_error(self, key: Hashable, error: BaseException, seconds: float) -> None:
         """Keep nothing: the next call tries again."""

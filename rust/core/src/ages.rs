@@ -62,7 +62,11 @@ impl Ages {
             let Some(&filled) = place(slot as usize).and_then(|at| self.filled.get(at)) else {
                 continue;
             };
-            let age = now.saturating_sub(filled);
+            // Ticks wrap around; what seems to be filled later than now is new, in a clock that was set back.
+            let age = match now.wrapping_sub(filled) {
+                age @ 0..=0x7FFF_FFFF => age,
+                _ => 0,
+            };
             buckets[((32 - age.leading_zeros()) as usize).min(AGES - 1)] += 1;
             sampled += 1;
         }

@@ -56,7 +56,15 @@ impl Pins {
 
     /// All slots, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0..self.words.len() as Slot * 64).filter(|&slot| self.contains(slot))
+        let words = self
+            .words
+            .iter()
+            .enumerate()
+            .filter(|&(_, &word)| word != 0);
+        words.flat_map(|(at, &word)| {
+            let first = at as Slot * 64;
+            (first..first + 64).filter(move |slot| word >> (slot % 64) & 1 == 1)
+        })
     }
 
     /// Empties the set and returns the memory.

@@ -91,7 +91,7 @@ impl Tags {
             return 0;
         };
         let record = &mut self.records[tag as usize];
-        record.generation += 1;
+        record.generation = record.generation.wrapping_add(1);
         self.unswept = self.marks.len();
         std::mem::take(&mut record.live)
     }

@@ -127,6 +127,20 @@ impl Wheel {
         (node != DUE).then(|| node - SENTINELS)
     }
 
+    /// Forgets every slot and the time, which begins at 0 again; the memory stays.
+    pub fn restart(&mut self) {
+        let sentinels = SENTINELS.min(self.links.len() as u32);
+        for (at, link) in (0..).zip(&mut self.links) {
+            let end = if at < sentinels { at } else { OUT };
+            *link = Link {
+                prev: end,
+                next: end,
+            };
+        }
+        self.occupied = Default::default();
+        self.now = 0;
+    }
+
     /// Forgets every slot and returns the memory; time stays.
     pub fn clear(&mut self) {
         *self = Self {

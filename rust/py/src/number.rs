@@ -98,7 +98,8 @@ pub fn limit(what: &str, limit: &Bound<'_, PyAny>) -> PyResult<Total> {
     };
     if total.is_negative() {
         return Err(PyValueError::new_err(format!(
-            "{what} must be non-negative"
+            "{what} must be non-negative, got {}",
+            shown(limit)
         )));
     }
     Ok(total)

@@ -638,7 +638,7 @@ impl Store {
             return Err(format!("store: {used} slots in use, the index has {len}"));
         }
         let slots: Vec<Slot> = self.order.iter().collect();
-        self.budget.check(slots.into_iter())?;
+        self.budget.check(slots.into_iter(), withheld > 0)?;
         self.expiry.check(len)?;
         with_policy!(&self.policy, Ok(()), policy => policy.check(len - withheld))
     }

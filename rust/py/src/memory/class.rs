@@ -57,6 +57,19 @@ pub struct MemoryCache {
     pub contents: Guarded<Contents>,
 }
 
+/// What an item is stored for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// To be the value of its key.
+    Set,
+    /// The same, unless there is one.
+    Default,
+    /// It was loaded, by the load of this ticket.
+    Loaded(u64),
+    /// It comes from another cache, with what is left of its lifetime.
+    Restored,
+}
+
 impl MemoryCache {
     fn ready(&self) -> PyResult<()> {
         if self.initialised.load(Ordering::Relaxed) {
@@ -154,15 +167,15 @@ impl MemoryCache {
         }
     }
 
-    /// Stores an item.
-    fn store_item(
+    /// Stores an item; returns the value that is there already, if there is to be only one.
+    fn store_item<'py>(
         &self,
-        key: &Any<'_>,
-        value: &Any<'_>,
+        key: &Any<'py>,
+        value: &Any<'py>,
         ttl: Option<f64>,
         tags: &[Box<str>],
-        ticket: Option<u64>,
-    ) -> PyResult<()> {
+        purpose: Purpose,
+    ) -> PyResult<Option<Any<'py>>> {
         self.ready()?;
         let py = key.py();
         let (weigher, limited) = self.contents.with(py, |contents| {
@@ -191,15 +204,20 @@ impl MemoryCache {
             },
             bytes,
             ttl,
+            exact: matches!(purpose, Purpose::Restored),
             tags,
             now,
         };
-        self.put(key, &new, ticket)?;
-        self.tell(py)
+        let present = self.put(key, &new, purpose)?;
+        // SAFETY: the reference was taken in the region.
+        let present = present.map(|value| unsafe { value.into_bound(py) });
+        self.tell(py)?;
+        Ok(present)
     }
 
-    /// Stores an item that is weighed already; one that was loaded, if it is wanted still.
-    fn put(&self, key: &Any<'_>, new: &New<'_>, ticket: Option<u64>) -> PyResult<()> {
+    /// Stores an item that is weighed already; one that was loaded, if it is wanted still. Returns as
+    /// [`store_item`](Self::store_item), with a reference.
+    fn put(&self, key: &Any<'_>, new: &New<'_>, purpose: Purpose) -> PyResult<Option<Obj>> {
         enum Refusal {
             TooLarge(Total),
             TooManyBytes(Total),
@@ -207,26 +225,44 @@ impl MemoryCache {
         let py = key.py();
         let mut gone = Gone::default();
         let mut refusal = None;
+        let mut present = None;
         let put = self.lookup(key, new.item.hash, |contents, at| {
+            if matches!(purpose, Purpose::Default)
+                && let Some(slot) = at.filter(|&slot| contents.is_live(slot, Instant::At(new.now)))
+            {
+                present = Some(contents.store.value(slot).incref());
+                return Put::Done;
+            }
             if let Some(bytes) = &contents.bytes
                 && !bytes.admits(Size::Int(new.bytes))
             {
                 refusal = Some(Refusal::TooManyBytes(bytes.limit()));
                 return Put::TooLarge;
             }
-            if ticket.is_some_and(|ticket| !contents.loads.end(ticket)) {
+            if let Purpose::Loaded(ticket) = purpose
+                && !contents.loads.end(ticket)
+            {
                 return Put::Done;
             }
             contents.loads.forget(new.item.hash);
             let put = contents.put(at, new, &mut gone);
             if matches!(put, Put::TooLarge) {
-                refusal = Some(Refusal::TooLarge(contents.store.budget.limit()));
+                let limit = contents.store.budget.limit();
+                if let Some(slot) = at
+                    && !limit.exceeds(Total::Int(0))
+                {
+                    // It was pinned when the limit became 0; its old value is not to be found any more.
+                    contents.remove(slot, Cause::Replaced, &mut gone);
+                }
+                refusal = Some(Refusal::TooLarge(limit));
             }
             put
         })?;
         drop(gone);
         let told = match put {
-            Put::Done => return Ok(()),
+            Put::Done => return Ok(present),
+            // What was loaded is the answer all the same.
+            Put::Full | Put::TooLarge if matches!(purpose, Purpose::Loaded(_)) => return Ok(None),
             Put::NoMemory => PyMemoryError::new_err("no memory for another cache item"),
             Put::TooMany => PyOverflowError::new_err(format!(
                 "a cache cannot hold more than {} items",
@@ -240,7 +276,7 @@ impl MemoryCache {
                     number::total(py, limit)?,
                 )),
                 // A cache of size 0 keeps nothing, and says nothing about it.
-                Some(Refusal::TooLarge(limit)) if limit.whole_units() == 0 => return Ok(()),
+                Some(Refusal::TooLarge(limit)) if !limit.exceeds(Total::Int(0)) => return Ok(None),
                 Some(Refusal::TooLarge(limit)) => PyValueError::new_err(format!(
                     "value too large: the item weighs {}, maxsize is {}",
                     number::total(py, Total::from(new.item.size))?,
@@ -361,8 +397,10 @@ fn read_clock(clock: &Any<'_>) -> PyResult<f64> {
             shown(&time)
         ))
     })?;
-    if number.is_nan() {
-        return Err(PyValueError::new_err("clock must return a number, got nan"));
+    if !number.is_finite() {
+        return Err(PyValueError::new_err(format!(
+            "clock must return a finite number of seconds, got {number}"
+        )));
     }
     Ok(number)
 }
@@ -474,7 +512,8 @@ impl MemoryCache {
     }
 
     fn __setitem__<'py>(&self, key: &Any<'py>, value: &Any<'py>) -> PyResult<()> {
-        self.store_item(key, value, None, &[], None)
+        self.store_item(key, value, None, &[], Purpose::Set)?;
+        Ok(())
     }
 
     fn __delitem__(&self, key: &Any<'_>) -> PyResult<()> {
@@ -534,7 +573,8 @@ impl MemoryCache {
     ) -> PyResult<()> {
         let ttl = lifetime("ttl", ttl)?;
         let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
-        self.store_item(key, value, ttl, &tags, None)
+        self.store_item(key, value, ttl, &tags, Purpose::Set)?;
+        Ok(())
     }
 
     /// Remove a key and return its value in a tuple; an empty tuple if it is absent.
@@ -570,14 +610,18 @@ impl MemoryCache {
         Ok(pair)
     }
 
-    fn setdefault<'py>(&self, key: &Any<'py>, default: &Any<'py>) -> PyResult<Any<'py>> {
+    #[pyo3(signature = (key, default = None))]
+    fn setdefault<'py>(&self, key: &Any<'py>, default: Option<&Any<'py>>) -> PyResult<Any<'py>> {
         self.ready()?;
+        let none = key.py().None().into_bound(key.py());
         let found = self.get(key, None)?;
         match found {
             Some(value) => Ok(value),
             None => {
-                self.store_item(key, default, None, &[], None)?;
-                Ok(default.clone())
+                // Another thread, or the weigher, may have set the key meanwhile.
+                let default = default.unwrap_or(&none);
+                let present = self.store_item(key, default, None, &[], Purpose::Default)?;
+                Ok(present.unwrap_or_else(|| default.clone()))
             }
         }
     }
@@ -703,11 +747,12 @@ impl MemoryCache {
     fn get_many<'py>(&self, keys: &Any<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.ready()?;
         let py = keys.py();
-        let now = self.instant(py)?;
         let found = PyDict::new(py);
         for key in keys.try_iter()? {
             let key = key?;
-            if let Some(value) = self.read(&key, hash(&key)?, now)? {
+            let hash = hash(&key)?;
+            let now = self.instant(py)?; // time passes while the keys are made
+            if let Some(value) = self.read(&key, hash, now)? {
                 found.set_item(key, value)?;
             }
         }
@@ -725,7 +770,7 @@ impl MemoryCache {
         let ttl = lifetime("ttl", ttl)?;
         let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
         for (key, value) in pairs {
-            self.store_item(&key, &value, ttl, &tags, None)?;
+            self.store_item(&key, &value, ttl, &tags, Purpose::Set)?;
         }
         Ok(())
     }
@@ -906,9 +951,15 @@ impl MemoryCache {
     }
 
     /// Begin a load of a key; the ticket of it is returned.
-    #[pyo3(signature = (key, tags = None))]
-    fn _begin_load(&self, key: &Any<'_>, tags: Option<&Any<'_>>) -> PyResult<u64> {
+    #[pyo3(signature = (key, ttl = None, tags = None))]
+    fn _begin_load(
+        &self,
+        key: &Any<'_>,
+        ttl: Option<&Any<'_>>,
+        tags: Option<&Any<'_>>,
+    ) -> PyResult<u64> {
         self.ready()?;
+        lifetime("ttl", ttl)?; // refused before anything is loaded
         let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
         let hash = hash(key)?;
         Ok(self
@@ -928,11 +979,9 @@ impl MemoryCache {
     ) -> PyResult<()> {
         let ttl = lifetime("ttl", ttl)?;
         let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
-        let stored = self.store_item(key, value, ttl, &tags, Some(ticket));
-        if stored.is_err() {
-            self._end_load(key.py(), ticket); // if it was not reached
-        }
-        stored
+        let stored = self.store_item(key, value, ttl, &tags, Purpose::Loaded(ticket));
+        self._end_load(key.py(), ticket); // if it was not reached
+        stored.map(drop)
     }
 
     /// End a load; returns whether its value may be stored.
@@ -997,7 +1046,7 @@ impl MemoryCache {
                 None => Vec::new(),
             };
             let ttl = remaining.unwrap_or(f64::INFINITY);
-            self.store_item(&key, &value, Some(ttl), &tags, None)?;
+            self.store_item(&key, &value, Some(ttl), &tags, Purpose::Restored)?;
             if pinned {
                 self.pin(&key)?;
             }

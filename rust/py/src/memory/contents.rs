@@ -40,6 +40,8 @@ pub struct New<'a> {
     pub bytes: i64,
     /// Seconds that it lives, if not as long as the others.
     pub ttl: Option<f64>,
+    /// Whether the ttl is not to be jittered: it is what an item had left.
+    pub exact: bool,
     pub tags: &'a [Box<str>],
     pub now: f64,
 }
@@ -192,7 +194,10 @@ impl Contents {
             at = None;
         }
         if !self.pins.is_empty() && self.is_pinned_full(at, new) {
-            return Put::Full;
+            self.tidy_up(new.now, gone); // what is pinned may have expired
+            if self.is_pinned_full(at, new) {
+                return Put::Full;
+            }
         }
         let ttl = new.ttl.unwrap_or(self.defaults.ttl);
         if ttl <= 0.0 {
@@ -257,7 +262,7 @@ impl Contents {
     fn note_filled(&mut self, slot: Slot, ttl: f64, new: &New<'_>) {
         self.ages.note(slot, age_tick(new.now));
         if self.lifetimes.is_some() {
-            let ttl = self.jittered(ttl);
+            let ttl = if new.exact { ttl } else { self.jittered(ttl) };
             if let Some(lifetimes) = &mut self.lifetimes {
                 lifetimes.set(slot, new.now + ttl, new.now);
             }
@@ -396,6 +401,9 @@ impl Contents {
 
     /// Whether the pinned items alone leave no room for a new one.
     fn is_pinned_full(&self, at: Option<Slot>, new: &New<'_>) -> bool {
+        if !self.is_over(new.item.size, new.bytes, at) {
+            return false;
+        }
         let kept = || self.pins.iter().filter(move |&slot| Some(slot) != at);
         !self.store.budget.fits_beside(new.item.size, kept())
             || self
@@ -543,9 +551,9 @@ impl Contents {
             return Err(format!("contents: slot {slot} is pinned but not in use"));
         }
         let slots: Vec<Slot> = self.store.order().iter().collect();
-        self.bytes
-            .as_ref()
-            .map_or(Ok(()), |bytes| bytes.check(slots.into_iter()))
+        self.bytes.as_ref().map_or(Ok(()), |bytes| {
+            bytes.check(slots.into_iter(), !self.pins.is_empty())
+        })
     }
 
     /// A ttl with its random part taken off.
@@ -587,5 +595,5 @@ impl Drop for Contents {
 
 /// A time in ticks for ages: tenths of a second, which 32 bits count for 13 years.
 pub fn age_tick(now: f64) -> u32 {
-    (now * 10.0) as u64 as u32
+    (now * 10.0) as i64 as u32
 }

@@ -151,15 +151,26 @@ pub fn tell(py: Python<'_>, contents: &Guarded<Contents>) -> PyResult<()> {
             return result;
         }
         told += batch.len();
-        for Departure { key, value, cause } in batch {
+        let mut batch = batch.into_iter();
+        while result.is_ok()
+            && let Some(Departure { key, value, cause }) = batch.next()
+        {
             // SAFETY: both references were handed over.
             let (key, value) = unsafe { (key.into_bound(py), value.into_bound(py)) };
-            if let (Some(listener), Ok(())) = (&listener, &result) {
+            if let Some(listener) = &listener {
                 let cause = PyString::intern(py, cause.name());
                 if let Err(error) = listener.call1((key, value, cause)) {
                     result = log(py, listener, error);
                 }
             }
+        }
+        if result.is_err() {
+            // The operation ends here; what is left is told by the next one.
+            let mut left: Vec<Departure> = batch.collect();
+            contents.with(py, |contents| {
+                left.append(&mut contents.departures.waiting);
+                contents.departures.waiting = left;
+            });
         }
     }
 }

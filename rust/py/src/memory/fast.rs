@@ -140,6 +140,7 @@ unsafe extern "C" fn ass_subscript(
                 },
                 bytes: 0,
                 ttl: None,
+                exact: false,
                 tags: &[],
                 now: if timed {
                     clock::monotonic()

@@ -14,6 +14,8 @@ use crate::expiry::Instant;
 
 /// Ticks of the wheel in a second.
 const TICKS: f64 = 1024.0;
+/// Seconds by which a clock may go back unnoticed: threads that read it may come here in another order.
+const TOLERATED: f64 = 0.125;
 
 /// The deadlines of slots.
 #[derive(Default)]
@@ -26,6 +28,8 @@ pub struct Lifetimes {
     wheel: Wheel,
     /// The time of tick 0.
     origin: f64,
+    /// The latest time that was seen.
+    latest: f64,
 }
 
 impl Lifetimes {
@@ -34,6 +38,7 @@ impl Lifetimes {
         Self {
             idle,
             origin: now - 1.0,
+            latest: now,
             ..Self::default()
         }
     }
@@ -78,11 +83,19 @@ impl Lifetimes {
     #[inline]
     pub fn used(&mut self, slot: Slot, now: Instant) {
         if let Some(&hard) = self.hard.get(slot as usize) {
-            let now = match now {
-                Instant::At(now) => now,
-                _ => clock::coarse(),
+            let before = self.deadlines[slot as usize];
+            let Instant::At(now) = now else {
+                // The coarse clock is a little behind, but it never goes back.
+                let deadline = hard.min(clock::coarse() + self.idle);
+                self.deadlines[slot as usize] = deadline.max(before);
+                return;
             };
-            self.deadlines[slot as usize] = hard.min(now + self.idle);
+            let deadline = hard.min(now + self.idle);
+            self.deadlines[slot as usize] = deadline;
+            if deadline < before {
+                let tick = self.tick(deadline);
+                self.wheel.schedule(slot, tick);
+            }
         }
     }
 
@@ -108,6 +121,10 @@ impl Lifetimes {
     /// An item that has expired, if there is one; and whether there may be more after a bounded
     /// amount of work.
     pub fn due(&mut self, now: f64) -> (Option<Slot>, bool) {
+        if now < self.latest - TOLERATED {
+            self.begin_anew(now);
+        }
+        self.latest = self.latest.max(now);
         let (origin, deadlines) = (self.origin, &self.deadlines);
         let tick_of = |slot: Slot| tick(deadlines[slot as usize], origin);
         let more = self.wheel.advance(((now - origin) * TICKS) as u64, tick_of);
@@ -117,11 +134,26 @@ impl Lifetimes {
             }
             let later = self.tick(self.deadlines[slot as usize]);
             if later <= self.wheel.now() {
-                return (None, false); // the clock was set back: it waits until that has come again
+                return (None, false); // the clock went back a little: it waits until that has come again
             }
             self.wheel.schedule(slot, later);
         }
         (None, more)
+    }
+
+    /// The clock was set back, which the wheel cannot: all slots go into a new one. O(n).
+    #[cold]
+    fn begin_anew(&mut self, now: f64) {
+        self.latest = now;
+        self.origin = now - 1.0;
+        self.wheel.restart();
+        for slot in 0..self.deadlines.len() {
+            let deadline = self.deadlines[slot];
+            if deadline < f64::INFINITY {
+                let tick = self.tick(deadline);
+                self.wheel.schedule(slot as Slot, tick);
+            }
+        }
     }
 
     /// Forgets every slot.
