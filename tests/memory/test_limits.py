@@ -186,6 +186,7 @@ def test_bytes_are_limited_beside_the_count(make: Make, told: Told) -> None:
         cache["x"] = bytes(30_000)
     assert cache.resize(max_bytes=5000) > 0
     assert (cache.max_bytes, cache.maxsize) == (5000, 1000)
+    assert cache.currbytes is not None
     assert cache.currbytes <= 5000
     cache.clear()
     assert cache.currbytes == 0

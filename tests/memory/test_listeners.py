@@ -48,8 +48,10 @@ def test_each_cause(make: Make, clock: FakeClock, told: Told) -> None:
 
 
 def test_the_operation_has_succeeded_when_listeners_are_told(make: Make) -> None:
-    seen = []
-    cache = make(1, on_evict=lambda key, value, cause: seen.append((key, dict(cache), len(cache))))
+    seen: list[object] = []
+    cache: MemoryCache[Any, Any] = make(
+        1, on_evict=lambda key, value, cause: seen.append((key, dict(cache), len(cache)))
+    )
     cache["a"] = 1
     cache["b"] = 2
     cache["b"] = 3

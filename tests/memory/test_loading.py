@@ -239,7 +239,8 @@ def test_a_cancelled_load_leaves_nothing_behind(make: Make) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return await cache.aget_or_load("a", other)
+        loaded: int = await cache.aget_or_load("a", other)
+        return loaded
 
     assert asyncio.run(main()) == 2
     assert cache["a"] == 2

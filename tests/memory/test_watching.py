@@ -77,7 +77,7 @@ def test_bad_estimates_and_recordings_are_refused(tmp_path: Path) -> None:
     cache = make(maxsize=10)
     for arguments in ({"policies": ["best"]}, {"sizes": [0]}, {"sizes": range(1, 1000)}):
         with pytest.raises(ValueError, match="best|size|combinations"):
-            cache.what_if(**arguments)  # type: ignore[arg-type]
+            cache.what_if(**arguments)
     with pytest.raises(ValueError, match="nothing to compare with"):
         make(maxsize=None).what_if()
     with pytest.raises(ValueError, match="rate"):

@@ -63,6 +63,8 @@ pub struct Departure {
 pub struct Departures {
     pub listener: Option<Obj>,
     waiting: Vec<Departure>,
+    /// How many of those were left waiting by earlier operations.
+    left_over: usize,
     /// Threads that are telling.
     tellers: Vec<u64>,
 }
@@ -95,6 +97,7 @@ impl Departures {
 
     /// Takes everything out.
     pub fn retire(&mut self, gone: &mut Gone) {
+        self.left_over = 0;
         for departure in self.waiting.drain(..) {
             gone.push(departure.key);
             gone.push(departure.value);
@@ -105,9 +108,9 @@ impl Departures {
     }
 }
 
-/// After this many departures that listeners themselves caused, the rest waits for the next operation: a listener
-/// that stores what was evicted, and so evicts something else, would never return otherwise.
-const MAX_TOLD: usize = 1000;
+/// An operation tells what it removed itself, and so many of the departures that listeners cause; the rest waits for
+/// the next one. A listener that stores what was evicted, and so evicts something else, would never return otherwise.
+const MAX_CAUSED: usize = 1000;
 
 thread_local! {
     static THREAD: u64 = {
@@ -127,22 +130,28 @@ pub fn tell(py: Python<'_>, contents: &Guarded<Contents>) -> PyResult<()> {
         if begins {
             departures.tellers.push(thread);
         }
-        begins
+        let own = departures
+            .waiting
+            .len()
+            .saturating_sub(departures.left_over);
+        begins.then_some(own + MAX_CAUSED)
     });
-    if !begun {
+    let Some(mut quota) = begun else {
         return Ok(());
-    }
-    let mut told = 0;
+    };
     let mut result = Ok(());
     loop {
         let (batch, listener) = contents.with(py, |contents| {
             let departures = &mut contents.departures;
-            if told > MAX_TOLD || result.is_err() || departures.waiting.is_empty() {
+            let count = departures.waiting.len().min(quota);
+            if count == 0 || result.is_err() {
                 departures.tellers.retain(|&teller| teller != thread);
+                departures.left_over = departures.waiting.len();
                 (Vec::new(), None)
             } else {
                 let listener = departures.listener.map(Obj::incref);
-                (std::mem::take(&mut departures.waiting), listener)
+                departures.left_over = 0;
+                (departures.waiting.drain(..count).collect(), listener)
             }
         });
         // SAFETY: the references were taken in the region.
@@ -150,7 +159,7 @@ pub fn tell(py: Python<'_>, contents: &Guarded<Contents>) -> PyResult<()> {
         if batch.is_empty() {
             return result;
         }
-        told += batch.len();
+        quota -= batch.len();
         let mut batch = batch.into_iter();
         while result.is_ok()
             && let Some(Departure { key, value, cause }) = batch.next()

@@ -337,12 +337,27 @@ impl Adaptive {
         }
     }
 
+    /// How many evicted keys ARC remembers, by list.
+    ///
+    /// A full ARC remembers of each list as many as the other one holds. A sampled shadow that holds
+    /// what the real cache does not may remember far fewer: then the real cache would not take back
+    /// what returns to it, and never catch up. So the larger number counts.
+    fn remembered_lengths(&self) -> [usize; 2] {
+        let [once, often] = self.arc_lengths;
+        if self.shadows.are_sampled() {
+            let protected = self.lengths[PROTECTED as usize];
+            [once.max(protected), often.max(self.len() - protected)]
+        } else {
+            [once, often]
+        }
+    }
+
     /// A key has come back that had left one of ARC's lists.
     fn aim_as_arc(&mut self, left: Left) {
         if !self.shadows.are_sampled() {
             return;
         }
-        let [once, often] = self.arc_lengths.map(|length| length.max(1));
+        let [once, often] = self.remembered_lengths().map(|length| length.max(1));
         self.arc_target = match left {
             Left::Once => (self.arc_target + (often / once).max(1)).min(self.len()),
             Left::Often => self.arc_target.saturating_sub((once / often).max(1)),
@@ -356,7 +371,7 @@ impl Adaptive {
         if self.leader == ARC {
             let left = self
                 .remembered
-                .take(print >> LIST.count_ones(), self.arc_lengths);
+                .take(print >> LIST.count_ones(), self.remembered_lengths());
             if let Some(left) = left {
                 list = PROTECTED;
                 self.aim_as_arc(left);
