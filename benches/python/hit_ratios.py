@@ -2,8 +2,8 @@
 
     python benches/python/hit_ratios.py [--traces DIR] [--requests N] [--rounds N] [--json FILE] [--check]
 
-A request is `get`, and `set` if that finds nothing. A policy of ours that has no class yet is replayed by
-`overdrive.simulate`, which gives its hits but no time.
+A request is `get`, and `set` if that finds nothing. A policy of ours without a class would be replayed
+by `overdrive.simulate`, which gives its hits but no time.
 """
 
 from __future__ import annotations
@@ -34,6 +34,16 @@ SUBJECT = f"{OURS} adaptive"
 LEAST_KEYS = 100  # smaller caches are not judged: moka-py holds more than its limit there
 WORST = 1.5  # points below the best of the others in any cell that is judged
 CLASSES = {"fifo": "FIFOCache", "lru": "LRUCache", "lfu": "LFUCache", "random": "RRCache"}
+OUR_CLASSES = {
+    **CLASSES,
+    "sieve": "SieveCache",
+    "2q": "TwoQCache",
+    "s3fifo": "S3FIFOCache",
+    "arc": "ARCCache",
+    "lirs": "LIRSCache",
+    "wtinylfu": "WTinyLFUCache",
+    "adaptive": "AdaptiveCache",
+}
 
 
 class Mapping(Protocol):
@@ -131,7 +141,7 @@ def _ours() -> list[Entrant]:
     def maker(policy: str) -> Callable[[int], object] | None:
         if modern is not None:
             return lambda size: modern(size, policy=policy)
-        return getattr(overdrive, CLASSES[policy]) if policy in CLASSES else None
+        return getattr(overdrive, OUR_CLASSES[policy]) if policy in OUR_CLASSES else None
 
     return [Entrant(f"{OURS} {policy}", maker(policy)) for policy in _core.policies() if policy != "opt"]
 
