@@ -5,8 +5,8 @@ every callback and between any two steps of an operation, where a cache that is 
 locked at the wrong moment fails.
 
 Left out by the Makefile: `tests/hostile`, whose scenarios run in child processes and set their own
-thresholds, `tests/demo` and `tests/equivalence`, which make objects by the million and say nothing
-new here.
+thresholds, `tests/demo`, `tests/equivalence`, `tests/simulate`, `tests/snapshots` and the random walks
+of `tests/memory`, which make objects by the million and say nothing new here.
 """
 
 from __future__ import annotations

@@ -24,3 +24,18 @@ def filled(policy: str = "lru", count: int = 8, **options: Any) -> MemoryCache[A
     for key in range(count):
         cache[key] = key
     return cache
+
+
+class Telling:
+    """A listener that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, Any, str]] = []
+
+    def __call__(self, key: Any, value: Any, cause: str) -> None:
+        self.told.append((key, value, cause))
+
+    def take(self) -> list[tuple[Any, Any, str]]:
+        """Return what was told since the last call."""
+        told, self.told = self.told, []
+        return told

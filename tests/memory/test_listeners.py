@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from overdrive import MemoryCache
 from overdrive.testing import FakeClock
 from tests.memory.conftest import Told
+from tests.memory.policies import Telling
+from tests.threads.hammer import run_threads, switching_often
 
 Make = Callable[..., MemoryCache[Any, Any]]
 
@@ -239,3 +242,98 @@ def test_a_listener_that_waits_for_another_thread_that_uses_the_cache(make: Make
     cache["a"] = 1
     del cache["a"]
     assert len(cache) == 0
+
+
+def test_listeners_are_added_and_removed(make: Make) -> None:
+    first, second, third = Telling(), Telling(), Telling()
+    cache = make(on_evict=first)
+    cache.add_listener(second)
+    cache.add_listener(third)
+    cache.add_listener(second)
+    cache["a"] = 1
+    del cache["a"]
+    told = [("a", 1, "deleted")]
+    assert (first.take(), second.take(), third.take()) == (told, told * 2, told)
+    cache.remove_listener(second)
+    cache.remove_listener(first)
+    cache["a"] = 1
+    del cache["a"]
+    assert (first.take(), second.take(), third.take()) == ([], told, told)
+    cache.remove_listener(third)
+    cache.remove_listener(second)
+    cache["a"] = 1
+    del cache["a"]
+    with pytest.raises(ValueError, match="not a listener of this cache"):
+        cache.remove_listener(first)
+    for bad in (None, 5, "f"):
+        with pytest.raises(TypeError, match=f"a listener must be callable, got {bad!r}"):
+            cache.add_listener(bad)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="on_evict must be callable, got 5"):
+        make(on_evict=5)
+
+
+def test_listener_that_is_removed_is_called_no_more(make: Make) -> None:
+    told = []
+
+    def once(key: Any, value: Any, cause: str) -> None:
+        told.append(key)
+        cache.remove_listener(once)
+
+    cache = make(on_evict=once)
+    cache.update(a=1, b=2, c=3)
+    cache.clear()
+    assert told == ["a"]
+
+
+def test_listener_that_is_added_while_telling_is_told_the_rest(make: Make) -> None:
+    late = Telling()
+
+    def adding(key: Any, value: Any, cause: str) -> None:
+        if key == "b":
+            cache.add_listener(late)
+
+    cache = make(on_evict=adding)
+    cache.update(a=1, b=2, c=3)
+    cache.clear()
+    assert [key for key, _, _ in late.told] == ["c"]
+
+
+def test_threads_are_told_everything_once(make: Make) -> None:
+    told: list[Any] = []
+    cache = make(20, on_evict=lambda key, value, cause: told.append(value))
+
+    def work(number: int) -> None:
+        for step in range(300):
+            value = (number, step)
+            cache[step % 37] = value
+            if step % 11 == 0:
+                cache.pop(step % 37, None)
+            if step % 97 == 0:
+                cache.clear()
+
+    with switching_often():
+        run_threads(work, 6)
+    cache["last"] = 0
+    del cache["last"]
+    told.remove(0)
+    everything = [(number, step) for number in range(6) for step in range(300)]
+    assert Counter([*told, *cache.values()]) == Counter(everything)
+
+
+def test_no_listener_is_lost_when_threads_add_and_remove(make: Make) -> None:
+    cache = make()
+
+    def work(number: int) -> None:
+        for _ in range(100):
+            kept, removed = Telling(), Telling()
+            cache.add_listener(kept)
+            cache.add_listener(removed)
+            cache.remove_listener(removed)
+
+    with switching_often():
+        run_threads(work, 6)
+    cache["a"] = 1
+    listeners = cache._arguments()["on_evict"]
+    assert len(listeners) == 600
+    del cache["a"]
+    assert all(listener.told == [("a", 1, "deleted")] for listener in listeners)

@@ -118,3 +118,44 @@ def test_repeated_tags_count_once(make: Make) -> None:
     assert cache.tags("a") == ("x",)
     assert cache.invalidate_tag("x") == 1
     cache._check()
+
+
+def test_tags_do_not_stay_with_the_place_of_an_item(make: Make) -> None:
+    cache = make(3)
+    for number in range(30):
+        cache.set(number, number, tags=f"t{number}")
+        cache[-number - 1] = number
+    for number in range(30):
+        is_there = number in cache
+        assert cache.invalidate_tag(f"t{number}") == is_there
+    assert all(key < 0 for key in cache)
+
+
+@pytest.mark.parametrize("bad", [5, 1.5, [1], [None], ["a", 1], b"ab", object(), ["\udc80"], "\udc80"])
+def test_bad_tags_are_refused_before_anything_changes(make: Make, bad: Any) -> None:
+    cache = make()
+    cache.set("a", 1, tags="t")
+    loads: list[Any] = []
+    for operation in (
+        lambda: cache.set("a", 2, tags=bad),
+        lambda: cache.set_many({"a": 2, "b": 3}, tags=bad),
+        lambda: cache.get_or_load("b", loads.append, tags=bad),
+        lambda: cache.invalidate_tag(bad),
+        lambda: cache.invalidate_tags("t", bad),
+    ):
+        if bad == "\udc80" or isinstance(bad, list):
+            with pytest.raises((TypeError, ValueError)):
+                operation()
+        else:
+            with pytest.raises(TypeError, match=r"tag"):
+                operation()
+    assert dict(cache.items()) == {"a": 1}
+    assert (cache.tags("a"), loads) == (("t",), [])
+
+
+def test_tags_of_deleted_items_are_forgotten(make: Make) -> None:
+    cache = make()
+    size = cache.__sizeof__()
+    for number in range(2000):
+        cache.set(number % 8, number, tags=f"a tag of this item and no other one: {number}")
+    assert cache.__sizeof__() < size + 20_000

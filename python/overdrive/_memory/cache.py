@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import KeysView, Mapping
+from math import inf
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from overdrive._core import _MemoryCache
@@ -158,6 +159,7 @@ class MemoryCache(_MemoryCache[K, V]):
 
     def invalidate_tags(self, *tags: str) -> int:
         """Invalidate several tags; see `invalidate_tag`."""
+        self._checked(None, tags)
         return sum(self.invalidate_tag(tag) for tag in tags)
 
     def resize(self, maxsize: float | None = _SAME, *, max_bytes: int | None = _SAME) -> int:
@@ -169,7 +171,7 @@ class MemoryCache(_MemoryCache[K, V]):
             ValueError: a limit is negative, or the cache was made without `max_bytes`.
         """
         limits = {"maxsize": maxsize, "max_bytes": max_bytes}
-        given = {name: float("inf") if limit is None else limit for name, limit in limits.items() if limit is not _SAME}
+        given = {name: inf if limit is None else limit for name, limit in limits.items() if limit is not _SAME}
         return self._resize(**given)
 
     def keys(self) -> KeysView[K]:
@@ -260,17 +262,22 @@ class MemoryCache(_MemoryCache[K, V]):
     def add_listener(self, listener: Callable[[K, V, str], object]) -> None:
         """Have `listener(key, value, cause)` called after an item has left.
 
-        It is called by the thread that removed the item, before its operation returns, outside of every lock, and
-        perhaps by several threads at once. What it raises is logged, to the logger `overdrive`, and goes no further,
-        except `KeyboardInterrupt`, `SystemExit` and their like. An item that expired is told when it is removed:
-        by a later write, `expire()` or `len()`. What the listener itself removes is told after it has returned.
+        It is called by the thread that removed the item, before its operation returns, or by another one that is
+        telling listeners just then; outside of every lock, and perhaps by several threads at once. What it raises is
+        logged, to the logger `overdrive`, and goes no further, except `KeyboardInterrupt`, `SystemExit` and their
+        like; what it was to be told besides is told with the next operation then. An item that expired is told when
+        it is removed: by a later write, `expire()` or `len()`. What the listener itself removes is told after it has
+        returned.
 
         Raises:
             TypeError: `listener` is not callable.
         """
         if not callable(listener):
             raise TypeError(f"a listener must be callable, got {listener!r}")
-        self._set_listeners((*self._listeners(), listener))
+        while True:
+            present = self._listener
+            if self._listen(_as_one((*_apart(present), listener)), present):
+                return
 
     def remove_listener(self, listener: Callable[[K, V, str], object]) -> None:
         """Have a listener called no more.
@@ -278,21 +285,15 @@ class MemoryCache(_MemoryCache[K, V]):
         Raises:
             ValueError: it is not one of the listeners.
         """
-        listeners = list(self._listeners())
-        try:
-            listeners.remove(listener)
-        except ValueError:
-            raise ValueError(f"not a listener of this cache: {listener!r}") from None
-        self._set_listeners(tuple(listeners))
-
-    def _listeners(self) -> tuple[_Listener, ...]:
-        listener = self._listener
-        if listener is None:
-            return ()
-        return listener.functions if isinstance(listener, Listeners) else (listener,)
-
-    def _set_listeners(self, listeners: tuple[_Listener, ...]) -> None:
-        self._listen(Listeners(listeners) if len(listeners) > 1 else next(iter(listeners), None))
+        while True:
+            present = self._listener
+            listeners = list(_apart(present))
+            try:
+                listeners.remove(listener)
+            except ValueError:
+                raise ValueError(f"not a listener of this cache: {listener!r}") from None
+            if self._listen(_as_one(tuple(listeners)), present):
+                return
 
     def stats(self) -> CacheStats:
         """Return what was counted. O(1)."""
@@ -304,7 +305,7 @@ class MemoryCache(_MemoryCache[K, V]):
         buckets, sampled = self._ages()
         scale = len(self) / sampled if sampled else 0.0
         bounds = [_YOUNGEST_SECONDS * 2**at for at in range(len(buckets) - 1)]
-        return AgeHistogram((*bounds, float("inf")), tuple(round(count * scale) for count in buckets), sampled)
+        return AgeHistogram((*bounds, inf), tuple(round(count * scale) for count in buckets), sampled)
 
     # --- what would be better -----------------------------------------------------------------------
 
@@ -359,7 +360,7 @@ class MemoryCache(_MemoryCache[K, V]):
         self, sizes: tuple[int | float, ...] | None, policies: tuple[str, ...] | None
     ) -> tuple[int, list[str], list[int], int]:
         own = len(self)
-        if self._weigher is None and self.maxsize != float("inf"):
+        if self._weigher is None and self.maxsize != inf:
             own = int(self.maxsize)
         if own < 1:
             raise ValueError("there is nothing to compare with: the cache has no limit of items, and is empty")
@@ -458,11 +459,20 @@ class MemoryCache(_MemoryCache[K, V]):
 
     def __copy__(self) -> Self:
         new: Self = type(self).__new__(type(self))
-        _fill(new, self._arguments(), self._records(), self._attributes())
+        _fill(new, *self._state())
         return new
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self._arguments(), self._records(), self._attributes())
+        # In a state, which may refer to the cache itself.
+        return _empty, (type(self),), self._state()
+
+    def _state(self) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
+        state: Any = object.__getstate__(self)
+        slots = state[1] if isinstance(state, tuple) else {}
+        return self._arguments(), self._records(), {**self._attributes(), **slots}
+
+    def __setstate__(self, state: tuple[dict[str, Any], list[Any], dict[str, Any]]) -> None:
+        _fill(self, *state)
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -473,7 +483,7 @@ class MemoryCache(_MemoryCache[K, V]):
             "jitter": self.jitter,
             "weigher": self._weigher,
             "max_bytes": self.max_bytes,
-            "on_evict": self._listeners(),
+            "on_evict": _apart(self._listener),
             "clock": self._clock if sys.platform == "linux" else _not_monotonic(self._clock),
         }
 
@@ -504,25 +514,32 @@ def _pairs(items: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401 - whatever `dic
 def _fill(
     cache: MemoryCache[Any, Any], arguments: dict[str, Any], records: list[Any], attributes: dict[str, Any]
 ) -> None:
-    listeners = arguments["on_evict"]
-    MemoryCache.__init__(cache, **{**arguments, "on_evict": None})
-    cache.__dict__.update(attributes)
-    limits = {name: arguments[name] for name in ("maxsize", "max_bytes") if arguments[name] is not None}
-    if any(record[4] for record in records):  # what is pinned may exceed the limits, which were lowered then
-        cache._resize(**dict.fromkeys(limits, float("inf")))
+    # Without limits: pinned items may exceed them. And without listeners: nothing that happens here is news.
+    limits = {name: arguments[name] for name in ("maxsize", "max_bytes")}
+    unlimited = {name: None if limit is None else inf for name, limit in limits.items()}
+    MemoryCache.__init__(cache, **{**arguments, **unlimited, "on_evict": None})
+    for name, value in attributes.items():
+        object.__setattr__(cache, name, value)
     cache._restore(records)
-    cache._resize(**limits)
+    cache.resize(**{name: limit for name, limit in limits.items() if limit is not None})
     cache.reset_stats()
-    cache._set_listeners(listeners)
+    cache._listen(_as_one(tuple(arguments["on_evict"])), None)
 
 
-def _rebuilt(
-    cls: type[MemoryCache[Any, Any]], arguments: dict[str, Any], records: list[Any], attributes: dict[str, Any]
-) -> MemoryCache[Any, Any]:
-    """Return a cache from what `__reduce__` gave."""
-    cache = cls.__new__(cls)
-    _fill(cache, arguments, records, attributes)
-    return cache
+def _empty(cls: type[MemoryCache[Any, Any]]) -> MemoryCache[Any, Any]:
+    """Return a cache to be filled by `__setstate__`."""
+    return cls.__new__(cls)
+
+
+def _apart(listener: _Listener | None) -> tuple[_Listener, ...]:
+    """Return the listeners that a cache tells as one."""
+    if listener is None:
+        return ()
+    return listener.functions if isinstance(listener, Listeners) else (listener,)
+
+
+def _as_one(listeners: tuple[_Listener, ...]) -> _Listener | None:
+    return Listeners(listeners) if len(listeners) > 1 else next(iter(listeners), None)
 
 
 MemoryCache.__module__ = "overdrive"

@@ -73,7 +73,7 @@ class AgeHistogram(NamedTuple):
         seen = 0
         for bound, count in zip(self.seconds, self.counts, strict=True):
             seen += count
-            if total and seen >= fraction * total:
+            if count and seen >= fraction * total:
                 return bound
         return float("nan")
 

@@ -91,8 +91,11 @@ impl Tags {
             return 0;
         };
         let record = &mut self.records[tag as usize];
-        record.generation = record.generation.wrapping_add(1);
-        self.unswept = self.marks.len();
+        // Without live slots there is nothing to tell them from; and generations last longer.
+        if record.live > 0 {
+            record.generation = record.generation.wrapping_add(1);
+            self.unswept = self.marks.len();
+        }
         std::mem::take(&mut record.live)
     }
 

@@ -127,18 +127,12 @@ impl Wheel {
         (node != DUE).then(|| node - SENTINELS)
     }
 
-    /// Forgets every slot and the time, which begins at 0 again; the memory stays.
-    pub fn restart(&mut self) {
-        let sentinels = SENTINELS.min(self.links.len() as u32);
-        for (at, link) in (0..).zip(&mut self.links) {
-            let end = if at < sentinels { at } else { OUT };
-            *link = Link {
-                prev: end,
-                next: end,
-            };
-        }
-        self.occupied = Default::default();
-        self.now = 0;
+    /// All slots whose time has come, as far as time was advanced.
+    pub fn all_due(&self) -> impl Iterator<Item = Slot> + '_ {
+        let next = |&node: &u32| Some(self.links[node as usize].next);
+        std::iter::successors(self.links.get(DUE as usize).map(|link| link.next), next)
+            .take_while(|&node| node != DUE)
+            .map(|node| node - SENTINELS)
     }
 
     /// Forgets every slot and returns the memory; time stays.

@@ -87,6 +87,7 @@ impl MemoryCache {
         self.initialised.store(initialised, Ordering::Relaxed);
         self.contents.with(py, |present| {
             contents.store.succeed(&present.store);
+            contents.loads.succeed(&present.loads);
             std::mem::replace(present, contents)
         })
     }
@@ -208,11 +209,11 @@ impl MemoryCache {
             tags,
             now,
         };
-        let present = self.put(key, &new, purpose)?;
+        let present = self.put(key, &new, purpose);
         // SAFETY: the reference was taken in the region.
-        let present = present.map(|value| unsafe { value.into_bound(py) });
-        self.tell(py)?;
-        Ok(present)
+        let present = present.map(|value| value.map(|value| unsafe { value.into_bound(py) }));
+        let told = self.tell(py); // also what had expired when there was no room
+        present.and_then(|present| told.map(|()| present))
     }
 
     /// Stores an item that is weighed already; one that was loaded, if it is wanted still. Returns as
@@ -230,6 +231,7 @@ impl MemoryCache {
             if matches!(purpose, Purpose::Default)
                 && let Some(slot) = at.filter(|&slot| contents.is_live(slot, Instant::At(new.now)))
             {
+                contents.touch(slot, Instant::At(new.now));
                 present = Some(contents.store.value(slot).incref());
                 return Put::Done;
             }
@@ -390,19 +392,7 @@ fn owned(py: Python<'_>, pairs: Vec<(Obj, Obj)>) -> Vec<(Any<'_>, Any<'_>)> {
 }
 
 fn read_clock(clock: &Any<'_>) -> PyResult<f64> {
-    let time = clock.call0()?;
-    let number = time.extract::<f64>().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "clock must return a number of seconds, got {}",
-            shown(&time)
-        ))
-    })?;
-    if !number.is_finite() {
-        return Err(PyValueError::new_err(format!(
-            "clock must return a finite number of seconds, got {number}"
-        )));
-    }
-    Ok(number)
+    arguments::time(&clock.call0()?)
 }
 
 #[cold]
@@ -592,14 +582,17 @@ impl MemoryCache {
     }
 
     fn popitem<'py>(&self, py: Python<'py>) -> PyResult<(Any<'py>, Any<'py>)> {
-        self.expire(py)?;
+        self.ready()?;
+        let now = self.now(py)?;
         let mut gone = Gone::default();
         let taken = self.contents.with(py, |contents| {
+            contents.tidy_up(now, &mut gone);
             let slot = contents.victim(None)?;
             Some(contents.take_telling(slot, Cause::Deleted, &mut gone))
         });
         drop(gone);
         let Some((key, value)) = taken else {
+            self.tell(py)?;
             return Err(PyKeyError::new_err(
                 "the cache is empty, or all items are pinned",
             ));
@@ -735,13 +728,21 @@ impl MemoryCache {
     }
 
     #[pyo3(signature = (count = None))]
-    fn hottest<'py>(&self, py: Python<'py>, count: Option<usize>) -> PyResult<Bound<'py, PyList>> {
-        self.ranked(py, count, true)
+    fn hottest<'py>(
+        &self,
+        py: Python<'py>,
+        count: Option<&Any<'py>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.ranked(py, arguments::count(count)?, true)
     }
 
     #[pyo3(signature = (count = None))]
-    fn coldest<'py>(&self, py: Python<'py>, count: Option<usize>) -> PyResult<Bound<'py, PyList>> {
-        self.ranked(py, count, false)
+    fn coldest<'py>(
+        &self,
+        py: Python<'py>,
+        count: Option<&Any<'py>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.ranked(py, arguments::count(count)?, false)
     }
 
     fn get_many<'py>(&self, keys: &Any<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -798,9 +799,11 @@ impl MemoryCache {
         let bytes = max_bytes
             .map(|limit| arguments::limit("max_bytes", limit))
             .transpose()?;
-        let counted = self.contents.with(py, |contents| {
+        let now = self.now(py)?;
+        let mut gone = Gone::default();
+        let evicted = self.contents.with(py, |contents| {
             if bytes.is_some() && contents.bytes.is_none() {
-                return false;
+                return None;
             }
             if let Some(limit) = limit {
                 contents.store.budget.set_limit(limit);
@@ -808,14 +811,15 @@ impl MemoryCache {
             if let (Some(budget), Some(limit)) = (&mut contents.bytes, bytes) {
                 budget.set_limit(limit);
             }
-            true
+            Some(contents.shrink(now, &mut gone))
         });
-        if !counted {
-            return Err(PyValueError::new_err(
+        drop(gone);
+        self.tell(py)?;
+        evicted.ok_or_else(|| {
+            PyValueError::new_err(
                 "max_bytes can only be changed in a cache that was made with max_bytes",
-            ));
-        }
-        self.shrink(py)
+            )
+        })
     }
 
     #[getter]
@@ -917,16 +921,27 @@ impl MemoryCache {
         listener.map(|listener| unsafe { listener.into_bound(py) })
     }
 
-    /// Tell another listener from now on, or nobody.
-    fn _listen<'py>(&self, py: Python<'py>, listener: Option<&Any<'py>>) -> PyResult<()> {
+    /// Tell another listener from now on, or nobody, if the present one is the `expected` one; returns whether it is.
+    #[pyo3(signature = (listener, expected))]
+    fn _listen<'py>(
+        &self,
+        py: Python<'py>,
+        listener: Option<&Any<'py>>,
+        expected: Option<&Any<'py>>,
+    ) -> PyResult<bool> {
         self.ready()?;
         let mut listener = callable("on_evict", listener)?;
-        self.contents.with(py, |contents| {
-            std::mem::swap(&mut contents.departures.listener, &mut listener);
+        let is_as_expected = self.contents.with(py, |contents| {
+            let present = &mut contents.departures.listener;
+            let same = *present == expected.map(Obj::of);
+            if same {
+                std::mem::swap(present, &mut listener);
+            }
+            same
         });
         let mut gone = Gone::default();
         listener.into_iter().for_each(|old| gone.push(old));
-        Ok(())
+        Ok(is_as_expected)
     }
 
     /// Hits, misses, loads, failed loads, seconds of loads, and how many items left by cause.
@@ -950,16 +965,23 @@ impl MemoryCache {
         Ok(())
     }
 
+    /// The ttl and the tags that an item is to get, read once and checked.
+    #[staticmethod]
+    #[pyo3(signature = (ttl, tags))]
+    fn _checked<'py>(
+        py: Python<'py>,
+        ttl: Option<&Any<'py>>,
+        tags: Option<&Any<'py>>,
+    ) -> PyResult<(Option<f64>, Bound<'py, PyTuple>)> {
+        let ttl = lifetime("ttl", ttl)?;
+        let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
+        Ok((ttl, PyTuple::new(py, tags.iter().map(|tag| &**tag))?))
+    }
+
     /// Begin a load of a key; the ticket of it is returned.
-    #[pyo3(signature = (key, ttl = None, tags = None))]
-    fn _begin_load(
-        &self,
-        key: &Any<'_>,
-        ttl: Option<&Any<'_>>,
-        tags: Option<&Any<'_>>,
-    ) -> PyResult<u64> {
+    #[pyo3(signature = (key, tags = None))]
+    fn _begin_load(&self, key: &Any<'_>, tags: Option<&Any<'_>>) -> PyResult<u64> {
         self.ready()?;
-        lifetime("ttl", ttl)?; // refused before anything is loaded
         let tags = tags.map(arguments::tags).transpose()?.unwrap_or_default();
         let hash = hash(key)?;
         Ok(self

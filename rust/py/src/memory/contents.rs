@@ -212,9 +212,9 @@ impl Contents {
             return Put::NoMemory;
         }
         at = self.tidy_but(at, new.now, gone);
-        self.draw();
         if at.is_none()
             && self.bytes.is_none()
+            && !self.store.budget.is_exceeded(self.store.len())
             && let Some((key, value)) = self.store.exchange(item.hash, item.key, item.value)
             && let Some(slot) = self.store.order().back()
         {
@@ -238,13 +238,15 @@ impl Contents {
             let Some(victim) = self.victim(newcomer) else {
                 return Put::Full;
             };
-            self.remove(victim, Cause::Size, gone);
             if at == Some(victim) {
                 // It was the coldest, and its new value needs more room than it had.
+                self.remove(victim, Cause::Replaced, gone);
                 at = None;
                 if let Err(shortage) = self.reserve() {
                     return shortage;
                 }
+            } else {
+                self.remove(victim, Cause::Size, gone);
             }
         }
         let slot = match at {
@@ -358,15 +360,13 @@ impl Contents {
 
     /// Removes everything that has expired or was invalidated; returns how many items had expired.
     pub fn tidy_up(&mut self, now: f64, gone: &mut Gone) -> usize {
-        let mut count = 0;
-        while let Some(lifetimes) = &mut self.lifetimes {
-            let (slot, more) = lifetimes.due(now);
-            if let Some(slot) = slot {
-                self.remove(slot, Cause::Expired, gone);
-                count += 1;
-            } else if !more {
-                break;
-            }
+        let expired = match &mut self.lifetimes {
+            Some(lifetimes) => lifetimes.all_due(now),
+            None => Vec::new(),
+        };
+        let count = expired.len();
+        for slot in expired {
+            self.remove(slot, Cause::Expired, gone);
         }
         while self.tags.may_be_stale() {
             if let Some(slot) = self.tags.sweep(usize::MAX) {
@@ -377,17 +377,26 @@ impl Contents {
     }
 
     fn expired(&mut self, now: f64) -> Option<Slot> {
-        self.lifetimes.as_mut()?.due(now).0
+        self.lifetimes.as_mut()?.due(now)
     }
 
     /// The item to evict next.
     pub fn victim(&mut self, newcomer: Option<u64>) -> Option<Slot> {
-        if let Eviction::Random(policy) = &self.store.policy {
-            let list = policy.list();
-            let at = ((self.random >> 32) * list.len() as u64) >> 32;
-            return list.get(at as usize).copied();
+        if matches!(self.store.policy, Eviction::Random(_)) {
+            return self.random_victim();
         }
         self.store.victim(newcomer)
+    }
+
+    #[inline(never)]
+    fn random_victim(&mut self) -> Option<Slot> {
+        let random = self.draw() >> 32;
+        let Eviction::Random(policy) = &self.store.policy else {
+            return None;
+        };
+        let list = policy.list();
+        let at = (random * list.len() as u64) >> 32;
+        list.get(at as usize).copied()
     }
 
     fn is_over(&self, size: Size, bytes: i64, at: Option<Slot>) -> bool {
@@ -405,7 +414,14 @@ impl Contents {
             return false;
         }
         let kept = || self.pins.iter().filter(move |&slot| Some(slot) != at);
-        !self.store.budget.fits_beside(new.item.size, kept())
+        let budget = &self.store.budget;
+        let fits = if budget.sizes().is_none() {
+            let replaced = at.is_some_and(|slot| self.pins.contains(slot));
+            budget.fits_beside(new.item.size, u32::from(replaced)..self.pins.len() as Slot)
+        } else {
+            budget.fits_beside(new.item.size, kept())
+        };
+        !fits
             || self
                 .bytes
                 .as_ref()

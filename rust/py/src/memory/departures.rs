@@ -141,46 +141,52 @@ pub fn tell(py: Python<'_>, contents: &Guarded<Contents>) -> PyResult<()> {
     };
     let mut result = Ok(());
     loop {
-        let (batch, listener) = contents.with(py, |contents| {
+        let batch: Vec<Departure> = contents.with(py, |contents| {
             let departures = &mut contents.departures;
             let count = departures.waiting.len().min(quota);
             if count == 0 || result.is_err() {
                 departures.tellers.retain(|&teller| teller != thread);
                 departures.left_over = departures.waiting.len();
-                (Vec::new(), None)
+                Vec::new()
             } else {
-                let listener = departures.listener.map(Obj::incref);
                 departures.left_over = 0;
-                (departures.waiting.drain(..count).collect(), listener)
+                departures.waiting.drain(..count).collect()
             }
         });
-        // SAFETY: the references were taken in the region.
-        let listener = listener.map(|listener| unsafe { listener.into_bound(py) });
         if batch.is_empty() {
             return result;
         }
         quota -= batch.len();
         let mut batch = batch.into_iter();
         while result.is_ok()
-            && let Some(Departure { key, value, cause }) = batch.next()
+            && let Some(departure) = batch.next()
         {
-            // SAFETY: both references were handed over.
-            let (key, value) = unsafe { (key.into_bound(py), value.into_bound(py)) };
-            if let Some(listener) = &listener {
-                let cause = PyString::intern(py, cause.name());
-                if let Err(error) = listener.call1((key, value, cause)) {
-                    result = log(py, listener, error);
-                }
-            }
+            result = tell_one(py, contents, departure);
         }
-        if result.is_err() {
+        if batch.len() > 0 {
             // The operation ends here; what is left is told by the next one.
-            let mut left: Vec<Departure> = batch.collect();
             contents.with(py, |contents| {
-                left.append(&mut contents.departures.waiting);
-                contents.departures.waiting = left;
+                contents.departures.waiting.splice(0..0, batch);
             });
         }
+    }
+}
+
+/// Tells whoever listens now: a listener may have been removed since the item left.
+fn tell_one(py: Python<'_>, contents: &Guarded<Contents>, departure: Departure) -> PyResult<()> {
+    let Departure { key, value, cause } = departure;
+    // SAFETY: both references were handed over.
+    let (key, value) = unsafe { (key.into_bound(py), value.into_bound(py)) };
+    let listener = contents.with(py, |contents| contents.departures.listener.map(Obj::incref));
+    let Some(listener) = listener else {
+        return Ok(());
+    };
+    // SAFETY: the reference was taken in the region.
+    let listener = unsafe { listener.into_bound(py) };
+    let cause = PyString::intern(py, cause.name());
+    match listener.call1((key, value, cause)) {
+        Ok(_) => Ok(()),
+        Err(error) => log(py, &listener, error),
     }
 }
 

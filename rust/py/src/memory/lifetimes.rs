@@ -2,7 +2,8 @@
 //! every use if items are to be idle for a limited time only.
 //!
 //! Times are seconds of the cache's clock. An item is never returned from its deadline on; it is
-//! *removed* when the wheel comes to it, which is up to a tick (1/1024 s) later, on a later write.
+//! *removed* when the wheel comes to it, on a later write. The wheel goes by ticks of 1/1024 s, and a clock
+//! may be set back: so not all that it takes for due is.
 
 use std::collections::TryReserveError;
 
@@ -14,8 +15,8 @@ use crate::expiry::Instant;
 
 /// Ticks of the wheel in a second.
 const TICKS: f64 = 1024.0;
-/// Seconds by which a clock may go back unnoticed: threads that read it may come here in another order.
-const TOLERATED: f64 = 0.125;
+/// How many of those that the wheel takes for due a write looks at, at most.
+const LOOKED_AT: usize = 4;
 
 /// The deadlines of slots.
 #[derive(Default)]
@@ -28,8 +29,6 @@ pub struct Lifetimes {
     wheel: Wheel,
     /// The time of tick 0.
     origin: f64,
-    /// The latest time that was seen.
-    latest: f64,
 }
 
 impl Lifetimes {
@@ -38,7 +37,6 @@ impl Lifetimes {
         Self {
             idle,
             origin: now - 1.0,
-            latest: now,
             ..Self::default()
         }
     }
@@ -83,19 +81,13 @@ impl Lifetimes {
     #[inline]
     pub fn used(&mut self, slot: Slot, now: Instant) {
         if let Some(&hard) = self.hard.get(slot as usize) {
-            let before = self.deadlines[slot as usize];
-            let Instant::At(now) = now else {
-                // The coarse clock is a little behind, but it never goes back.
-                let deadline = hard.min(clock::coarse() + self.idle);
-                self.deadlines[slot as usize] = deadline.max(before);
-                return;
+            let now = match now {
+                Instant::At(now) => now,
+                _ => clock::coarse(),
             };
-            let deadline = hard.min(now + self.idle);
-            self.deadlines[slot as usize] = deadline;
-            if deadline < before {
-                let tick = self.tick(deadline);
-                self.wheel.schedule(slot, tick);
-            }
+            // Never sooner: the coarse clock lags, and another one may be set back.
+            let deadline = &mut self.deadlines[slot as usize];
+            *deadline = hard.min(deadline.max(now + self.idle));
         }
     }
 
@@ -118,42 +110,43 @@ impl Lifetimes {
         )
     }
 
-    /// An item that has expired, if there is one; and whether there may be more after a bounded
-    /// amount of work.
-    pub fn due(&mut self, now: f64) -> (Option<Slot>, bool) {
-        if now < self.latest - TOLERATED {
-            self.begin_anew(now);
-        }
-        self.latest = self.latest.max(now);
-        let (origin, deadlines) = (self.origin, &self.deadlines);
-        let tick_of = |slot: Slot| tick(deadlines[slot as usize], origin);
-        let more = self.wheel.advance(((now - origin) * TICKS) as u64, tick_of);
-        while let Some(slot) = self.wheel.due() {
-            if self.deadlines[slot as usize] <= now {
-                return (Some(slot), true);
+    /// An item that has expired, if a bounded amount of work finds one.
+    pub fn due(&mut self, now: f64) -> Option<Slot> {
+        self.advance(now);
+        for _ in 0..LOOKED_AT {
+            let slot = self.wheel.due()?;
+            let deadline = self.deadlines[slot as usize];
+            if deadline <= now {
+                return Some(slot);
             }
-            let later = self.tick(self.deadlines[slot as usize]);
-            if later <= self.wheel.now() {
-                return (None, false); // the clock went back a little: it waits until that has come again
-            }
+            // To its time, or behind the others if that is before what the clock has shown already.
+            let later = self.tick(deadline);
             self.wheel.schedule(slot, later);
         }
-        (None, more)
+        None
     }
 
-    /// The clock was set back, which the wheel cannot: all slots go into a new one. O(n).
-    #[cold]
-    fn begin_anew(&mut self, now: f64) {
-        self.latest = now;
-        self.origin = now - 1.0;
-        self.wheel.restart();
-        for slot in 0..self.deadlines.len() {
-            let deadline = self.deadlines[slot];
-            if deadline < f64::INFINITY {
-                let tick = self.tick(deadline);
-                self.wheel.schedule(slot as Slot, tick);
+    /// All items that have expired.
+    pub fn all_due(&mut self, now: f64) -> Vec<Slot> {
+        while self.advance(now) {}
+        let mut due: Vec<Slot> = self.wheel.all_due().collect();
+        due.retain(|&slot| {
+            let deadline = self.deadlines[slot as usize];
+            let expired = deadline <= now;
+            if !expired {
+                let later = self.tick(deadline);
+                self.wheel.schedule(slot, later);
             }
-        }
+            expired
+        });
+        due
+    }
+
+    /// Lets time pass in the wheel; returns whether there is more to do.
+    fn advance(&mut self, now: f64) -> bool {
+        let (origin, deadlines) = (self.origin, &self.deadlines);
+        let tick_of = |slot: Slot| tick(deadlines[slot as usize], origin);
+        self.wheel.advance(tick(now, origin), tick_of)
     }
 
     /// Forgets every slot.
@@ -180,7 +173,8 @@ impl Lifetimes {
                 return Err(format!("lifetimes: slot {slot} is not in the wheel"));
             }
         }
-        self.wheel.check(count, |_| u64::MAX)
+        self.wheel
+            .check(count, |slot| self.tick(self.deadlines[slot as usize]))
     }
 
     fn tick(&self, time: f64) -> u64 {

@@ -20,6 +20,11 @@ pub struct Loads {
 }
 
 impl Loads {
+    /// Takes the place of other ones, whose tickets mean nothing any more.
+    pub fn succeed(&mut self, other: &Loads) {
+        self.last_ticket = other.last_ticket;
+    }
+
     /// A load begins; its ticket is returned.
     pub fn begin(&mut self, hash: u64, tags: Vec<Box<str>>) -> u64 {
         self.last_ticket += 1;
