@@ -6,7 +6,8 @@ locked at the wrong moment fails.
 
 Left out by the Makefile: `tests/hostile`, whose scenarios run in child processes and set their own
 thresholds, `tests/demo`, `tests/equivalence`, `tests/simulate`, `tests/snapshots` and the random walks
-of `tests/memory`, which make objects by the million and say nothing new here.
+of `tests/memory`, which make objects by the million and say nothing new here; and of the policies,
+which hold no objects, all but a few.
 """
 
 from __future__ import annotations
