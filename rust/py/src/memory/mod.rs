@@ -3,6 +3,7 @@
 //!
 //! - `class`: the methods of `MemoryCache`, and when user code runs.
 //! - `fast`: short ways in front of the hot ones of them.
+//! - `operations`: what they are made of.
 //! - `contents`: what is inside its lock, on top of the `store` that all caches have.
 //! - `lifetimes`: when items expire.
 //! - `departures`: why items leave, how often, and telling listeners.
@@ -20,6 +21,7 @@ mod departures;
 mod fast;
 mod lifetimes;
 mod loads;
+mod operations;
 mod policies;
 mod records;
 mod sizes;
