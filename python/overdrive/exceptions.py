@@ -2,10 +2,14 @@
 
 OverdriveError
 ├── CacheFullError (also a ValueError)
+├── ConfigError (also a ValueError)
+├── MissingExtraError (also an ImportError)
+├── SerializationError (also a TypeError)
 ├── SnapshotError (also a ValueError)
 │   ├── DamagedSnapshotError
 │   ├── NotASnapshotError
 │   └── SnapshotVersionError
+├── TierUnavailable (also a ConnectionError)
 ├── TraceError (also a ValueError)
 └── WaitTimeout (also a TimeoutError)
 """
@@ -14,11 +18,15 @@ from __future__ import annotations
 
 __all__ = (
     "CacheFullError",
+    "ConfigError",
     "DamagedSnapshotError",
+    "MissingExtraError",
     "NotASnapshotError",
     "OverdriveError",
+    "SerializationError",
     "SnapshotError",
     "SnapshotVersionError",
+    "TierUnavailable",
     "TraceError",
     "WaitTimeout",
 )
@@ -30,6 +38,22 @@ class OverdriveError(Exception):
 
 class CacheFullError(OverdriveError, ValueError):
     """What is pinned leaves no room for another item; a `ValueError`, as for an item that is too large."""
+
+
+class ConfigError(OverdriveError, ValueError):
+    """An option, or a combination of options, cannot work; the message names it, its value and what is allowed."""
+
+
+class MissingExtraError(OverdriveError, ImportError):
+    """A package that is not installed is needed; the message names the extra that brings it."""
+
+
+class SerializationError(OverdriveError, TypeError):
+    """A value cannot be written outside of memory; the message says of which type it is, and where in the value."""
+
+
+class TierUnavailable(OverdriveError, ConnectionError):  # noqa: N818 - a state that passes
+    """A tier did not answer within its budget, or is known to be down."""
 
 
 class TraceError(OverdriveError, ValueError):
@@ -59,6 +83,10 @@ class SnapshotVersionError(SnapshotError):
 # The public names, under which they are shown and pickled.
 for _error in (
     CacheFullError,
+    ConfigError,
+    MissingExtraError,
+    SerializationError,
+    TierUnavailable,
     OverdriveError,
     TraceError,
     WaitTimeout,

@@ -1,0 +1,1 @@
+"""`overdrive cache`: looking into the tiers from the command line."""

@@ -1,0 +1,1 @@
+"""The second tier: Redis or Valkey, shared by all instances."""

@@ -1,0 +1,1 @@
+"""The third tier: the disk, which outlives the process."""
