@@ -200,7 +200,7 @@ def _memoized(options: Options, function: Any, /) -> Any:  # noqa: ANN401
         return type(function)(_memoized(options, function.__func__))
     if not callable(function):
         raise TypeError(f"memoize decorates functions, got {function!r}")
-    flags = _code_flags(function)
+    flags = code_flags(function)
     if flags & (_GENERATOR | _ASYNC_GENERATOR):
         raise TypeError(
             f"{function!r} is a generator function: all calls would share one generator, which can be used once; "
@@ -212,13 +212,13 @@ def _memoized(options: Options, function: Any, /) -> Any:  # noqa: ANN401
         from overdrive._memoize.coroutine import MemoizedCoroutineFunction
 
         memo = MemoizedCoroutineFunction(function, options)
-        _mark_coroutine_function(memo)
+        mark_coroutine_function(memo)
     if options.method:
         memo._make_method()
     return memo
 
 
-def _code_flags(function: Any) -> int:  # noqa: ANN401
+def code_flags(function: Any) -> int:  # noqa: ANN401
     """Return the flags of the code that a call runs; 0 if it is not Python code."""
     while isinstance(function, partial):
         function = function.func
@@ -229,7 +229,7 @@ def _code_flags(function: Any) -> int:  # noqa: ANN401
     return getattr(code, "co_flags", 0)
 
 
-def _mark_coroutine_function(memo: Memoized[..., Any]) -> None:
+def mark_coroutine_function(memo: Memoized[..., Any]) -> None:
     """Make `inspect.iscoroutinefunction` and that of `asyncio` true, as frameworks ask them how to call."""
     import inspect
     from asyncio import coroutines

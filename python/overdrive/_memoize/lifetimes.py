@@ -38,7 +38,7 @@ class Verdict:
 
 
 # The logarithm of the smallest number that `1 - random()` can be: nothing is refreshed earlier than that says.
-_LONGEST = 53 * log(2)
+LONGEST = 53 * log(2)
 
 
 def _random() -> float:
@@ -69,7 +69,7 @@ def value_entry(options: Options, value: object, ttl: float, now: float, load_se
     if kept <= 0 or options.idle <= 0:
         return None
     fresh_until = now + fresh
-    ahead = _LONGEST * load_seconds * options.early
+    ahead = LONGEST * load_seconds * options.early
     return Entry(
         value,
         quiet_until=fresh_until - ahead if ahead else fresh_until,

@@ -1,0 +1,522 @@
+"""`TieredCache`."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from overdrive._core import Entry, _TieredCache
+from overdrive._memoize.lifetimes import Verdict
+from overdrive._tiers import building, writing
+from overdrive._tiers.ask import Ask
+from overdrive._tiers.context import wants_context
+from overdrive._tiers.driving import BLOCKING, LOOPING, run
+from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.loading import answer, answer_task, verdict_of
+from overdrive._tiers.many import load_many, read_many, write_many
+from overdrive._tiers.reading import described, load, read
+from overdrive._tiers.result import Result
+from overdrive._tiers.terms import names_of_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+    from datetime import timedelta
+    from os import PathLike
+    from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
+
+    from overdrive._memory import MemoryCache
+    from overdrive._tiers.driving import IO
+    from overdrive._tiers.functions import Decorator
+    from overdrive._tiers.health import Health
+    from overdrive._tiers.stats import TieredStats
+    from overdrive._tiers.terms import TermOptions, Terms
+
+    Seconds: TypeAlias = float | timedelta | str
+    T = TypeVar("T")
+
+__all__ = ("TieredCache",)
+
+_ABSENT: Any = object()
+
+
+class TieredCache(_TieredCache):
+    """Memory, Redis and the disk as one cache, which all instances of a service see alike.
+
+    L1 is memory: hits take tens of nanoseconds. L2 is Redis or Valkey, shared by all instances, and what they tell
+    each other of changes by. L3 is the disk, shared by the processes of a host, and outlives them. Each is optional;
+    without `l2` nothing ever connects to a server. A tier that is down is done without: values come from the others
+    and from loaders, what could not be invalidated is invalidated when it is back, and `health()` says so.
+
+    Every method has a twin for tasks, with an `a` in front: `aget`, `aset`, ...
+
+    Args:
+        l1: how many items memory keeps, or how many bytes they may take, as "64MB".
+        l2: the URL of Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`.
+        l3: a folder for the disk tier, which is made if need be, for this user alone.
+        namespace: what tells this cache from others in the same Redis or folder: 1 to 64 letters, digits, `.`, `_`
+            and `-`.
+        ttl: how long a value is fresh, in seconds, as a `timedelta` or as "5m"; or a function of the value.
+        stale: for so long after its ttl a value is still returned, while it is loaded anew in the background.
+        stale_if_error: for so long after its ttl it is returned if loading it anew fails or takes too long.
+        early: loads values anew before they expire, at random and the sooner the longer that takes: the beta of
+            XFetch, usually 1.0.
+        jitter: up to this fraction of each ttl is taken off at random; 0 to 1.
+        negative_ttl: how long `None` is kept; by default it is not.
+        soft_timeout: a load that takes longer goes on in the background, if there is an old value to return.
+        hard_timeout: a load that takes longer raises `LoadTimeout`; it goes on, too.
+        wait_timeout: how long to wait for another call, or instance, that loads the same key.
+        policy: what memory evicts; see `MemoryCache`.
+        secret: a text or bytes of at least 16 bytes, or a list of them, the first of which signs: values from Redis
+            and the disk are then taken only if they were signed with one of them.
+        version: the version of what is cached, a number of the user's: values of another one are not found.
+        serializer: `"auto"`, `"msgpack"`, `"json"`, `"exact"` or `"pickle"`; see `docs/security.md` for the last.
+        compression: `"zstd"`, `"lz4"` or `None`.
+        encrypt: whether values are encrypted outside of memory; needs a `secret`.
+        allow_unsigned_pickle: accept pickles from Redis without a `secret`: whoever can write there can then run
+            code here.
+        max_value_bytes: the largest value to write outside of memory, before compression.
+        max_staleness: H: for how long after another instance changed a key the old value may be returned here in the
+            worst case, when this instance is cut off from Redis; seconds, at least 0.02.
+        on_disconnect: what to do with values that Redis cannot vouch for as it does not answer: `"l2"` loads them
+            anew, at most every H; `"stale"` returns them, marked as stale, until their ttl is over.
+        budget: how long a request may wait for Redis, in seconds.
+        lease: how long other instances wait for one that loads a key and has died, in seconds.
+        tracking: also notice what others than this package change in Redis. Costs a message per change of any value.
+        l2_max_entries: about how many values Redis keeps for this namespace.
+        l3_max_entries: how many the disk keeps.
+        l3_max_bytes: how many bytes they may take there, also as "10GB".
+        hash_keys: write keys outside of memory only as a hash.
+        prefetch: load what will probably be asked for next; see `docs/prefetch.md`.
+        clock: gives the time in seconds, for tests: `overdrive.testing.FakeClock`.
+
+    Raises:
+        ConfigError: an argument, or a combination, cannot work.
+        TypeError: an argument is of the wrong type.
+        MissingExtraError: a package is missing that an argument needs.
+
+    Thread-safe, and usable from several event loops and, after a fork, in the child. Keys are what `encode_key`
+    takes: texts, bytes, numbers, dates, and tuples of these.
+
+    Example:
+        >>> cache = TieredCache(10_000, ttl="5m")
+        >>> cache.set("user:1", {"name": "Ada"}, tags="users")
+        >>> cache.get("user:1")
+        {'name': 'Ada'}
+        >>> cache.invalidate_tags("users")
+        >>> cache.get_or_load("user:1", lambda key: {"name": "Grace"})
+        {'name': 'Grace'}
+        >>> cache.close()
+    """
+
+    def __init__(
+        self,
+        l1: float | str = 100_000,
+        *,
+        l2: str | None = None,
+        l3: str | PathLike[str] | None = None,
+        namespace: str = "default",
+        ttl: Seconds | Callable[[Any], Any] = 3600.0,
+        stale: Seconds = 0.0,
+        stale_if_error: Seconds = 0.0,
+        early: float = 0.0,
+        jitter: float = 0.05,
+        negative_ttl: Seconds | None = None,
+        soft_timeout: Seconds | None = None,
+        hard_timeout: Seconds | None = None,
+        wait_timeout: Seconds | None = None,
+        policy: str = "adaptive",
+        secret: str | bytes | Iterable[str | bytes] | None = None,
+        version: int = 0,
+        serializer: str = "auto",
+        compression: Literal["zstd", "lz4"] | None = "zstd",
+        encrypt: bool = False,
+        allow_unsigned_pickle: bool = False,
+        max_value_bytes: int | str = "64MB",
+        max_staleness: Seconds = 1.0,
+        on_disconnect: Literal["l2", "stale"] = "l2",
+        budget: Seconds = 0.15,
+        lease: Seconds = 10.0,
+        tracking: bool = False,
+        l2_max_entries: int | None = None,
+        l3_max_entries: int | None = None,
+        l3_max_bytes: int | str | None = None,
+        hash_keys: bool = False,
+        prefetch: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        options = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        parts = building.build(**options)
+        super().__init__(parts.memory.cache)
+        self._parts = parts
+        self._tiers = parts.tiers
+        self._terms = parts.terms
+        self._memory = parts.memory
+        self._encode = parts.encode_key
+        self._flights: dict[Hashable, Any] = {}
+        self._task_flights: dict[Hashable, Any] = {}
+        parts.start(self)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _find(self, key: Hashable, default: Any = None) -> Any:  # noqa: ANN401
+        """Return the value of a key that memory does not answer for: called natively by `get`."""
+        ask = self._ask(key)
+        entry = ask.entry()
+        verdict = verdict_of(self._tiers, ask, entry)
+        if verdict is not Verdict.GONE and entry is not None and entry.error is None:
+            self._tiers.counters.hit("l1")
+            return entry.value
+        self._tiers.counters.miss("l1")
+        found = run(read(self._tiers, BLOCKING, ask))
+        return default if found is None else found.value
+
+    async def aget(self, key: Hashable, default: Any = None) -> Any:  # noqa: ANN401
+        """Return the value of a key, or `default` if no tier has it."""
+        ask = self._ask(key)
+        entry = ask.entry()
+        if entry is not None and entry.error is None and verdict_of(self._tiers, ask, entry) is not Verdict.GONE:
+            self._tiers.counters.hit("l1")
+            return entry.value
+        self._tiers.counters.miss("l1")
+        found = await read(self._tiers, LOOPING, ask)
+        return default if found is None else found.value
+
+    def get_or_load(
+        self,
+        key: Hashable,
+        loader: Callable[..., T],
+        **terms: Unpack[TermOptions],
+    ) -> T:
+        """Return the value of a key; if no tier has it, load it with `loader(key)`, once among all instances.
+
+        Args:
+            key: the key.
+            loader: called as `loader(key)`, or as `loader(key, ctx=...)` with a `LoadContext` if it has a parameter
+                named `ctx`. It may return a `WithTTL`.
+            **terms: `ttl`, `stale`, `stale_if_error`, `early`, `jitter`, `negative_ttl`, `soft_timeout`,
+                `hard_timeout`, `wait_timeout`: as for the cache, whose own they replace for this value; `tags`: what
+                it is invalidated by besides its key; `private=True`: keep it out of L3; `local=True`: keep it in
+                memory alone.
+
+        Raises:
+            LoadTimeout: loading takes longer than `hard_timeout`.
+            WaitTimeout: another call loads for longer than `wait_timeout`.
+            Exception: whatever the loader raises, if there is no old value to return instead.
+        """
+        ask = self._ask(key, loader, self._terms.changed(**terms))
+        return _value(answer(self._tiers, ask, self._flights, _name(loader)))  # type: ignore[no-any-return]
+
+    async def aget_or_load(
+        self,
+        key: Hashable,
+        loader: Callable[..., Awaitable[T]],
+        **terms: Unpack[TermOptions],
+    ) -> T:
+        """As `get_or_load`, with a coroutine function."""
+        ask = self._ask(key, loader, self._terms.changed(**terms))
+        return _value(await answer_task(self._tiers, ask, self._task_flights, _name(loader)))  # type: ignore[no-any-return]
+
+    def get_result(
+        self, key: Hashable, loader: Callable[..., Any] | None = None, **terms: Unpack[TermOptions]
+    ) -> Result | None:
+        """Return the value of a key with the tier that it came from, its age and whether it is stale.
+
+        Without a loader `None` if no tier has it. The arguments are those of `get_or_load`.
+        """
+        ask = self._ask(key, loader, self._terms.changed(**terms))
+        known = self._known(ask)
+        if known is not None:
+            return known
+        if loader is None:
+            return self._result(run(read(self._tiers, BLOCKING, ask)))
+        return self._answered(ask, answer(self._tiers, ask, self._flights, _name(loader)))
+
+    async def aget_result(
+        self,
+        key: Hashable,
+        loader: Callable[..., Awaitable[Any]] | None = None,
+        **terms: Unpack[TermOptions],
+    ) -> Result | None:
+        """As `get_result`, with a coroutine function."""
+        ask = self._ask(key, loader, self._terms.changed(**terms))
+        known = self._known(ask)
+        if known is not None:
+            return known
+        if loader is None:
+            return self._result(await read(self._tiers, LOOPING, ask))
+        return self._answered(ask, await answer_task(self._tiers, ask, self._task_flights, _name(loader)))
+
+    def get_many(self, keys: Iterable[Hashable]) -> dict[Any, Any]:
+        """Return the values of those keys that some tier has; Redis is asked once for all."""
+        return run(self._get_many(BLOCKING, keys))
+
+    async def aget_many(self, keys: Iterable[Hashable]) -> dict[Any, Any]:
+        """As `get_many`."""
+        return await self._get_many(LOOPING, keys)
+
+    async def _get_many(self, io: IO, keys: Iterable[Hashable]) -> dict[Any, Any]:
+        asks = [self._ask(key) for key in dict.fromkeys(keys)]
+        return await read_many(self._tiers, io, asks)
+
+    def load_many(
+        self,
+        keys: Iterable[Hashable],
+        loader: Callable[[list[Any]], Mapping[Any, Any]],
+        **terms: Unpack[TermOptions],
+    ) -> dict[Any, Any]:
+        """Return the values of keys; those that no tier has are loaded together with `loader(missing_keys)`.
+
+        What the loader does not return is absent from the result. Keys that another instance is loading are waited
+        for. The other arguments are those of `get_or_load`.
+        """
+        return run(self._load_many(BLOCKING, keys, loader, terms))
+
+    async def aload_many(
+        self,
+        keys: Iterable[Hashable],
+        loader: Callable[[list[Any]], Awaitable[Mapping[Any, Any]]],
+        **terms: Unpack[TermOptions],
+    ) -> dict[Any, Any]:
+        """As `load_many`, with a coroutine function."""
+        return await self._load_many(LOOPING, keys, loader, terms)
+
+    async def _load_many(
+        self, io: IO, keys: Iterable[Hashable], loader: Callable[..., Any], terms: TermOptions
+    ) -> dict[Any, Any]:
+        own = self._terms.changed(**terms)
+        return await load_many(self._tiers, io, [self._ask(key, None, own) for key in dict.fromkeys(keys)], loader)
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def set(
+        self,
+        key: Hashable,
+        value: object,
+        **terms: Unpack[TermOptions],
+    ) -> None:
+        """Set the value of a key in all tiers, and have all other instances forget theirs.
+
+        When it returns, this instance never returns an older value; if Redis does not answer, other instances learn
+        of it when it does.
+
+        Raises:
+            SerializationError: the value cannot be written outside of memory. Nothing has changed then.
+        """
+        run(self._set(BLOCKING, key, value, terms))
+
+    async def aset(
+        self,
+        key: Hashable,
+        value: object,
+        **terms: Unpack[TermOptions],
+    ) -> None:
+        """As `set`."""
+        await self._set(LOOPING, key, value, terms)
+
+    async def _set(self, io: IO, key: Hashable, value: object, terms: TermOptions) -> None:
+        ask, found = self._described(key, value, self._terms.changed(**terms))
+        await writing.write(self._tiers, io, ask, found)
+
+    def set_many(
+        self, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], **terms: Unpack[TermOptions]
+    ) -> None:
+        """Set the values of several keys, each as `set` does."""
+        run(self._set_many(BLOCKING, items, terms))
+
+    async def aset_many(
+        self, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], **terms: Unpack[TermOptions]
+    ) -> None:
+        """As `set_many`."""
+        await self._set_many(LOOPING, items, terms)
+
+    async def _set_many(
+        self, io: IO, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], terms: TermOptions
+    ) -> None:
+        own = self._terms.changed(**terms)
+        await write_many(self._tiers, io, [self._described(key, value, own) for key, value in dict(items).items()])
+
+    def delete(self, key: Hashable) -> None:
+        """Remove a key from all tiers of all instances; the same as `invalidate`, for one key."""
+        run(writing.invalidate(self._tiers, BLOCKING, (self._encode(key),)))
+
+    async def adelete(self, key: Hashable) -> None:
+        """As `delete`."""
+        await writing.invalidate(self._tiers, LOOPING, (self._encode(key),))
+
+    def invalidate(self, *keys: Hashable) -> None:
+        """Remove keys from all tiers of all instances.
+
+        When it returns, this instance never returns an older value, and what is being loaded for these keys anywhere
+        is returned to those who asked before, but not kept. If Redis does not answer, other instances learn of it
+        when it does.
+        """
+        run(writing.invalidate(self._tiers, BLOCKING, [self._encode(key) for key in keys]))
+
+    async def ainvalidate(self, *keys: Hashable) -> None:
+        """As `invalidate`."""
+        await writing.invalidate(self._tiers, LOOPING, [self._encode(key) for key in keys])
+
+    def invalidate_tags(self, *tags: str) -> None:
+        """Remove everything that has one of these tags, as `invalidate` does. O(1) in Redis and in memory."""
+        run(writing.invalidate_tags(self._tiers, BLOCKING, names_of_tags(tags)))
+
+    async def ainvalidate_tags(self, *tags: str) -> None:
+        """As `invalidate_tags`."""
+        await writing.invalidate_tags(self._tiers, LOOPING, names_of_tags(tags))
+
+    def clear(self) -> None:
+        """Remove everything in this namespace, as `invalidate` does. O(1) in Redis, where it is freed as it expires."""
+        run(writing.clear(self._tiers, BLOCKING))
+        self._memory.cache.clear()
+
+    async def aclear(self) -> None:
+        """As `clear`."""
+        await writing.clear(self._tiers, LOOPING)
+        self._memory.cache.clear()
+
+    # --- keeping up ---------------------------------------------------------------------------------
+
+    def barrier(self, timeout: float = 1.0) -> bool:
+        """Wait until this instance knows everything that others had invalidated when this was called.
+
+        Returns: whether it does; false if that took longer than `timeout` seconds, or Redis does not answer.
+        """
+        return run(self._parts.barrier(BLOCKING, timeout))
+
+    async def abarrier(self, timeout: float = 1.0) -> bool:
+        """As `barrier`."""
+        return await self._parts.barrier(LOOPING, timeout)
+
+    def prefetch(self, keys: Iterable[Hashable], loader: Callable[..., Any] | None = None) -> int:
+        """Have keys brought into memory in the background, from lower tiers or with a loader; return how many."""
+        return self._parts.prefetch_keys(self, keys, loader)
+
+    def warm(self, keys: Iterable[Hashable] | str | PathLike[str]) -> int:
+        """Bring keys into memory from the lower tiers; return how many were there.
+
+        Args:
+            keys: the keys, or the path of a file that `snapshot` made.
+        """
+        return run(self._parts.warm(self, BLOCKING, keys))
+
+    async def awarm(self, keys: Iterable[Hashable] | str | PathLike[str]) -> int:
+        """As `warm`."""
+        return await self._parts.warm(self, LOOPING, keys)
+
+    def snapshot(self, path: str | PathLike[str]) -> int:
+        """Save which keys memory holds, from the coldest to the hottest, for `warm`; return how many.
+
+        Without Redis and disk their values are saved, too.
+        """
+        return self._parts.snapshot(path)
+
+    # --- looking at it ------------------------------------------------------------------------------
+
+    @property
+    def l1(self) -> MemoryCache[Any, Any]:
+        """What memory keeps: keys, and entries that know how far they may be believed."""
+        return self._memory.cache
+
+    def stats(self) -> TieredStats:
+        """Return what was counted."""
+        return self._parts.stats(self._hits)
+
+    def health(self) -> Health:
+        """Return how each tier is doing."""
+        return self._parts.health()
+
+    # --- functions ----------------------------------------------------------------------------------
+
+    def cached(self, **options: Any) -> Decorator:  # noqa: ANN401
+        """Placeholder."""
+        raise NotImplementedError
+
+    # --- ending -------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until what is to be on the disk is there; return whether it is."""
+        return self._parts.flush(timeout)
+
+    def close(self) -> None:
+        """Write what is to be written, and end the threads and connections. The cache is of no use then."""
+        self._parts.close()
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        await self._parts.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<TieredCache {self._parts.namespace!r}: {self._parts.described()}>"
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _ask(self, key: Hashable, loader: Callable[..., Any] | None = None, terms: Terms | None = None) -> Ask:
+        return Ask(
+            self._encode(key),
+            self._memory,
+            key,
+            self._terms if terms is None else terms,
+            loader,
+            (key,),
+            wants_context=loader is not None and wants_context(loader),
+        )
+
+    def _described(self, key: Hashable, value: object, terms: Terms) -> tuple[Ask, Found]:
+        if value is None and terms.negative_ttl is None:
+            terms = terms._replace(negative_ttl=inf)  # it is set, not loaded: that is asking for it to be kept
+        ask = self._ask(key, None, terms)
+        return ask, described(self._tiers, ask, value)
+
+    def _known(self, ask: Ask) -> Result | None:
+        """Return what memory answers."""
+        entry = ask.entry()
+        if entry is None or entry.error is not None or verdict_of(self._tiers, ask, entry) is not Verdict.FRESH:
+            return None
+        self._tiers.counters.hit("l1")
+        return self._result_of(entry)
+
+    def _answered(self, ask: Ask, value: Any) -> Result:  # noqa: ANN401
+        if type(value) is Found:
+            found = self._result(value)
+            if found is not None:
+                return found
+        entry = ask.entry()
+        if entry is not None and entry.value is value:
+            return self._result_of(entry)
+        return Result(value, "l1", 0.0, False, 0)
+
+    def _result_of(self, entry: Entry) -> Result:
+        facts = entry.extra
+        if not isinstance(facts, Facts):
+            return Result(entry.value, "l1", 0.0, False, 0)
+        age = max(0.0, self._tiers.wall() - facts.created)
+        stale = facts.stale or self._tiers.now() >= entry.fresh_until
+        return Result(entry.value, "l1", age, stale, facts.version)
+
+    def _result(self, found: Found | None) -> Result | None:
+        if found is None:
+            return None
+        return Result(found.value, found.tier, found.age(self._tiers.wall()), found.stale, found.version)
+
+
+def _value(answered: Any) -> Any:  # noqa: ANN401
+    return answered.value if type(answered) is Found else answered
+
+
+def _name(loader: Callable[..., Any]) -> str:
+    return getattr(loader, "__qualname__", None) or type(loader).__qualname__
+
+
+TieredCache.__module__ = "overdrive"

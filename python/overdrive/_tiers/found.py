@@ -1,0 +1,120 @@
+"""A value with what is known of it, on its way between the tiers."""
+
+from __future__ import annotations
+
+from copy import copy
+from math import ceil, isinf
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ("Facts", "Found")
+
+
+class Facts(NamedTuple):
+    """What an entry in memory knows of its value.
+
+    Attributes:
+        version: names this writing of the value; 0 if it was never written outside of memory.
+        created: when it was loaded or set: seconds since 1970.
+        tags: its tags.
+        tier: where it came from.
+        stale: whether it is kept although it is out of date, as nothing better was to be had.
+        on_disk: whether L3 has it.
+    """
+
+    version: int
+    created: float
+    tags: tuple[str, ...]
+    tier: str
+    stale: bool = False
+    on_disk: bool = False
+
+
+class Found:
+    """A value that was found, loaded or set.
+
+    Attributes:
+        value: the value.
+        tier: `"l1"`, `"l2"`, `"l3"` or `"loader"`.
+        version: names this writing of the value.
+        created: when it was loaded or set: seconds since 1970.
+        soft: seconds from then on for which it is fresh.
+        hard: seconds from then on after which it is of no use at all.
+        cost: how long it took to load, in seconds.
+        tags: its tags, as far as they are known: L2 and L3 have only their hashes.
+        hashes: the hashes of its tags.
+        epoch: the clock of tags when its load began.
+        stale: whether it is returned although it is not fresh, or may not be.
+        is_private: whether it is kept out of L3.
+    """
+
+    __slots__ = (
+        "cost",
+        "created",
+        "epoch",
+        "hard",
+        "hashes",
+        "is_private",
+        "soft",
+        "stale",
+        "tags",
+        "tier",
+        "value",
+        "version",
+    )
+
+    def __init__(
+        self,
+        value: Any,  # noqa: ANN401
+        tier: str,
+        *,
+        version: int = 0,
+        created: float,
+        soft: float,
+        hard: float,
+        cost: float = 0.0,
+        tags: tuple[str, ...] = (),
+        hashes: tuple[int, ...] = (),
+        epoch: int = 0,
+        stale: bool = False,
+        is_private: bool = False,
+    ) -> None:
+        self.value = value
+        self.tier = tier
+        self.version = version
+        self.created = created
+        self.soft = soft
+        self.hard = hard
+        self.cost = cost
+        self.tags = tags
+        self.hashes = hashes
+        self.epoch = epoch
+        self.stale = stale
+        self.is_private = is_private
+
+    def age(self, wall: float) -> float:
+        """Return how old it is; of a value from a host whose clock is ahead, 0."""
+        return max(0.0, wall - self.created)
+
+    def is_fresh(self, wall: float) -> bool:
+        """Return whether its ttl is not over."""
+        return self.age(wall) < self.soft
+
+    def is_usable(self, wall: float, seconds_after_ttl: float) -> bool:
+        """Return whether its ttl is over for no longer than that."""
+        return self.age(wall) < min(self.soft + seconds_after_ttl, self.hard)
+
+    def as_stale(self) -> Found:
+        """Return the same, marked as possibly out of date."""
+        if self.stale:
+            return self
+        stale = copy(self)
+        stale.stale = True
+        return stale
+
+    def milliseconds_left(self, wall: float) -> int:
+        """Return how long it is of any use, in milliseconds; 0 for ever."""
+        left = self.hard - self.age(wall)
+        return 0 if isinf(left) else max(1, ceil(left * 1000))

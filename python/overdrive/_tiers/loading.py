@@ -1,0 +1,125 @@
+"""One search for all who ask for a key at the same time in this process.
+
+The rules of waiting are those of `memoize`, and so is the code: a search looks like a run of a memoized function to
+it. What differs is what is run: not the user's function but a search through the tiers, which may run it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from overdrive._memoize.lifetimes import Verdict, judge
+from overdrive._memoize.options import Options
+from overdrive._tiers.driving import BLOCKING, LOOPING, run
+from overdrive._tiers.found import Found
+from overdrive._tiers.reading import read
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Hashable
+    from typing import Any
+
+    from overdrive._core import Entry
+    from overdrive._memoize.flight import Landing
+    from overdrive._tiers.ask import Ask
+    from overdrive._tiers.tiers import Tiers
+
+__all__ = ("Search", "answer", "answer_task", "verdict_of")
+
+
+def verdict_of(tiers: Tiers, ask: Ask, entry: Entry | None) -> str:
+    """Say what to do with what memory has."""
+    if entry is None:
+        return Verdict.GONE
+    standing = entry.standing
+    if standing != "current" and not (standing == "untrusted" and tiers.on_disconnect == "stale" and _is_old(entry)):
+        return Verdict.GONE
+    verdict = judge(ask.terms.options, entry, tiers.now())
+    # An old value to fall back on is for the search to find.
+    return Verdict.GONE if verdict is Verdict.FALLBACK else verdict
+
+
+def _is_old(entry: Entry) -> bool:
+    return getattr(entry.extra, "stale", False)
+
+
+class Search:
+    """A search for one key, as the functions that load the results of `memoize` see it."""
+
+    __slots__ = ("_ask", "_flights", "_name", "_options", "_tiers", "cache")
+
+    _forgets = 0
+
+    def __init__(self, tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> None:
+        self._tiers = tiers
+        self._ask = ask
+        self._flights = flights
+        self._name = name
+        options = ask.terms.options
+        self._options = Options(
+            single_flight=options.single_flight, wait_timeout=options.wait_timeout, timed=True, ttl=1.0
+        )
+        self.cache: dict[Hashable, Any] = {}  # what is found is kept by the search
+
+    def _look(self, _key: Hashable) -> tuple[Any, str]:
+        ask = self._ask
+        entry = ask.entry()
+        return entry, verdict_of(self._tiers, ask, entry)
+
+    def _count_hit(self) -> None:
+        self._tiers.counters.hit("l1")
+
+    def _count_miss(self) -> None:
+        self._tiers.counters.miss("l1")
+
+    def _count_load(self, _seconds: float) -> None:
+        """Count nothing: what was loaded is counted where that is known."""
+
+    def _count_error(self) -> None:
+        """Count nothing, likewise."""
+
+    def _is_wanted(self, _key: Hashable, _flight: Landing | None, _forgets: int) -> bool:
+        return True
+
+    def _store(self, _key: Hashable, _value: object, _ttl: float, _seconds: float) -> None:
+        """Store nothing: the search has."""
+
+    def _store_error(self, _key: Hashable, error: BaseException, seconds: float) -> None:
+        self._tiers.keep_error(self._ask, error, seconds)
+
+    def _land(self, key: Hashable, flight: Landing | None) -> None:
+        if flight is not None and self._flights.get(key) is flight:
+            del self._flights[key]
+
+
+class BlockingSearch(Search):
+    """One that blocks."""
+
+    __slots__ = ()
+
+    def __wrapped__(self) -> Found | None:
+        """Search."""
+        return run(read(self._tiers, BLOCKING, self._ask))
+
+
+class TaskSearch(Search):
+    """One for a task."""
+
+    __slots__ = ()
+
+    def __wrapped__(self) -> Coroutine[Any, Any, Found | None]:
+        """Search."""
+        return read(self._tiers, LOOPING, self._ask)
+
+
+def answer(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:  # noqa: ANN401
+    """Return the value of a key from memory, or what a search comes to: a `Found`."""
+    from overdrive._memoize import threads
+
+    return threads.answer(BlockingSearch(tiers, ask, flights, name), ask.l1_key, (), None)  # type: ignore[arg-type]
+
+
+async def answer_task(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:  # noqa: ANN401
+    """Do that in a task."""
+    from overdrive._memoize import tasks
+
+    return await tasks.answer(TaskSearch(tiers, ask, flights, name), ask.l1_key, (), None)  # type: ignore[arg-type]

@@ -1,0 +1,29 @@
+"""What keys and tags are called where their invalidations are noted.
+
+A tag goes by its hash: of the values in Redis and on the disk no more is known.
+"""
+
+from __future__ import annotations
+
+from overdrive._core import xxh3_64
+
+__all__ = ("EVERYTHING", "key_name", "tag_hash", "tag_name")
+
+
+def key_name(key: bytes) -> bytes:
+    """Return what a key is called in the table of generations."""
+    return b"k" + key
+
+
+def tag_hash(tag: str | bytes) -> int:
+    """Return the hash that stands for a tag in envelopes."""
+    return xxh3_64(tag.encode("utf-8", "surrogatepass") if isinstance(tag, str) else tag)
+
+
+def tag_name(hashed: int) -> bytes:
+    """Return what a tag, by its hash, is called in the table of generations."""
+    return b"t" + hashed.to_bytes(8, "little")
+
+
+#: The hash of the tag that everything has, and that a `clear` invalidates.
+EVERYTHING = tag_hash("*")

@@ -1,0 +1,385 @@
+"""Finding a value: in memory as it was left, in Redis, on the disk, or else by loading it.
+
+This is where the protocol is. What is read or loaded goes into memory under a *stamp* that was taken before: if it
+was invalidated since, it is there as good as not at all. And what is loaded goes into Redis by a compare-and-fill on
+the *lease* under which it was loaded, which every invalidation takes away. So a value that was read or computed
+before an invalidation is stored nowhere after it.
+
+Source of leases: Nishtala et al., "Scaling Memcache at Facebook", NSDI '13.
+"""
+
+from __future__ import annotations
+
+import secrets
+from math import inf
+from random import random, uniform
+from typing import TYPE_CHECKING, NamedTuple
+
+from overdrive._core import WithTTL
+from overdrive._memoize.options import seconds
+from overdrive._tiers.context import LoadContext, NotModified
+from overdrive._tiers.found import Found
+from overdrive._tiers.log import logger
+from overdrive._tiers.promoting import promote
+from overdrive._tiers.terms import names_of_tags
+from overdrive._tiers.names import tag_hash
+from overdrive.exceptions import LoadTimeout, TierUnavailable
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from overdrive._tiers.ask import Ask
+    from overdrive._tiers.driving import IO, Background
+    from overdrive._tiers.tiers import Tiers
+
+__all__ = ("RedisAnswer", "described", "judge_blob", "load", "read")
+
+# How long those who wait for another instance's load sleep between two looks, in seconds.
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.020
+# For how many lifetimes of a lease they wait, as one is extended while its load goes on.
+_LEASES_WAITED_FOR = 2.0
+# How often a value that is found in Redis but is of no use is looked at again before it is loaded without a lease.
+_MOST_REPLIES = 8
+#: Where the version is in an envelope.
+VERSION: Final = slice(16, 24)
+
+
+class _Lease(NamedTuple):
+    """The right to fill a key, and the clock of tags when it was granted."""
+
+    token: bytes
+    epoch: int
+
+
+class RedisAnswer(NamedTuple):
+    """What Redis said of a key.
+
+    Attributes:
+        answers: whether it said anything.
+        found: a value to return.
+        old: a value that is out of date, but may be better than none.
+        replaces: the version of the value that is there, as bytes, which a lease is to replace.
+    """
+
+    answers: bool
+    found: Found | None = None
+    old: Found | None = None
+    replaces: bytes = b""
+
+
+async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None) -> Found | None:
+    """Return the value of a key that memory alone cannot answer for; `None` if there is none and no loader.
+
+    `redis` is what Redis has said, if it was asked already, after `ask.stamp` was taken.
+
+    Raises:
+        LoadTimeout: the loader takes too long.
+        Exception: whatever the loader raises.
+    """
+    if redis is None:
+        ask.stamp = tiers.coherence.stamp()
+    stamp = ask.stamp
+    remembered, standing = tiers.remembered(ask)
+    current = remembered if standing == "current" else None
+    if redis is None:
+        redis = await _ask_redis(tiers, io, ask, remembered, standing)
+    if redis.found is not None:
+        tiers.keep(ask, redis.found, stamp)
+        return redis.found
+    old = _newer(redis.old, remembered)
+    from_disk, is_believed = await tiers.from_disk(io, ask)
+    wall = tiers.wall()
+    if from_disk is not None:
+        is_new = current is None or from_disk.created > current.created
+        if is_believed and is_new and from_disk.is_fresh(wall):
+            tiers.counters.hit("l3")
+            tiers.keep(ask, from_disk, stamp, on_disk=True)
+            if redis.answers:
+                promote(tiers, io, ask, from_disk)
+            return from_disk
+        old = _newer(old, from_disk)
+    elif tiers.disk is not None:
+        tiers.counters.miss("l3")
+    is_cut_off = tiers.backplane is not None and not redis.answers
+    if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
+        # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
+        tiers.counters.served_stale("disconnected")
+        stale = old.as_stale()
+        tiers.keep(ask, stale, stamp)
+        return stale
+    if ask.loader is None:
+        return None
+    if old is not None and not old.is_usable(wall, ask.terms.kept_after_ttl):
+        old = None
+    return await _load(tiers, io, ask, old, redis)
+
+
+async def load(tiers: Tiers, io: IO, ask: Ask) -> Found:
+    """Run the loader of a key, whatever the tiers have, and store nothing."""
+    ask.stamp = tiers.coherence.stamp()
+    return await _call_loader(tiers, io, ask, None, epoch=0)
+
+
+def _newer(one: Found | None, other: Found | None) -> Found | None:
+    if one is None or (other is not None and other.created > one.created):
+        return other
+    return one
+
+
+# --- Redis ----------------------------------------------------------------------------------------------
+
+
+async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, standing: str) -> RedisAnswer:
+    backplane = tiers.backplane
+    if backplane is None or ask.terms.local:
+        return RedisAnswer(answers=False)
+    try:
+        if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
+            tiers.counters.revalidated()
+            return RedisAnswer(answers=True, found=remembered)
+        blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
+        return await judge_blob(tiers, io, ask, blob, remembered if standing == "current" else None)
+    except TierUnavailable as error:
+        tiers.counters.unavailable("l2", error)
+        return RedisAnswer(answers=False)
+
+
+async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bool:
+    """Return whether Redis has the value that memory has: the head of its envelope says that."""
+    backplane = tiers.backplane
+    if backplane is None or not remembered.version or remembered.stale or not remembered.is_fresh(tiers.wall()):
+        return False
+    head = await io.redis(backplane.redis, backplane.steps.header(ask.key))
+    header = tiers.codec.header(head) if head else None
+    if header is None or header.version != remembered.version:
+        return False
+    remembered.epoch = header.epoch
+    return not await tiers.is_tagged_dead(io, remembered)
+
+
+async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
+    """Say what a value in Redis is good for. `refreshed` is one that is to be computed anew, if that is it."""
+    if blob is None:
+        tiers.counters.miss("l2")
+        return RedisAnswer(answers=True)
+    replaces = bytes(blob[VERSION])
+    found = tiers.decode(ask.key, blob, "l2")
+    if found is None or await tiers.is_tagged_dead(io, found):
+        tiers.counters.miss("l2")
+        return RedisAnswer(answers=True, replaces=replaces)
+    if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
+        tiers.counters.hit("l2")
+        return RedisAnswer(answers=True, found=found)
+    tiers.counters.miss("l2")
+    return RedisAnswer(answers=True, old=found, replaces=replaces)
+
+
+async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:
+    """Return the lease to load a key; or the value, which somebody else has loaded; or `None` to load without.
+
+    Raises:
+        TierUnavailable: Redis does not answer.
+    """
+    backplane = tiers.backplane
+    if backplane is None:
+        return None
+    token = secrets.token_bytes(16)
+    lease_ms = max(1, round(tiers.lease_seconds * 1000))
+    deadline = tiers.now() + _longest_wait(tiers, ask)
+    replaces, replies = redis.replaces, 0
+    while True:
+        stamp = tiers.coherence.stamp()
+        reply = await io.redis(backplane.redis, backplane.steps.lease(ask.key, token, lease_ms, replaces))
+        if reply.granted:
+            return _Lease(token, reply.clock)
+        if reply.value is not None:
+            judged = await judge_blob(tiers, io, ask, reply.value, None)
+            if judged.found is not None:
+                tiers.counters.waited()
+                tiers.keep(ask, judged.found, stamp)
+                return judged.found
+            replaces, replies = judged.replaces, replies + 1
+            if replies > _MOST_REPLIES:
+                return None
+        elif old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale):
+            tiers.counters.served_stale("refreshing")
+            return old.as_stale()
+        elif tiers.now() >= deadline:
+            return None
+        else:
+            await io.sleep(uniform(_SHORTEST_LOOK, _LONGEST_LOOK))
+
+
+def _longest_wait(tiers: Tiers, ask: Ask) -> float:
+    terms = ask.terms
+    limits = (terms.hard_timeout, terms.options.wait_timeout, _LEASES_WAITED_FOR * tiers.lease_seconds)
+    return min(limit for limit in limits if limit is not None)
+
+
+# --- loading --------------------------------------------------------------------------------------------
+
+
+async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> Found:
+    """Load a key, unless another instance does, and store what comes of it; or fall back on an old value."""
+    lease: _Lease | None = None
+    if redis.answers:
+        try:
+            taken = await _take_lease(tiers, io, ask, old, redis)
+        except TierUnavailable as error:
+            tiers.counters.unavailable("l2", error)
+            redis = RedisAnswer(answers=False)
+        else:
+            if isinstance(taken, Found):
+                return taken
+            lease = taken
+    work = _load_and_store(tiers, io, ask, old, lease, is_alone=not redis.answers)
+    try:
+        if ask.terms.hard_timeout is None and (old is None or ask.terms.soft_timeout is None):
+            return await work
+        return await _in_time(tiers, io, ask, old, io.start(work))
+    except Exception as error:
+        saved = old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale_if_error)
+        if old is None or not saved or not tiers.coherence.is_current(ask.stamp, ask.names):
+            raise
+        tiers.counters.served_stale("timeout" if isinstance(error, LoadTimeout) else "error")
+        stale = old.as_stale()
+        tiers.keep(ask, stale, ask.stamp)
+        return stale
+
+
+async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background: Background) -> Found:
+    """Wait for a load for as long as the terms allow. It goes on all the same, and stores what comes of it."""
+    soft, hard = ask.terms.soft_timeout, ask.terms.hard_timeout
+    first = soft if old is not None and soft is not None else hard
+    if await io.wait(background, first):
+        return _result(background)
+    background.add_done_callback(_note_failure)
+    if first is not hard and old is not None and tiers.coherence.is_current(ask.stamp, ask.names):
+        tiers.counters.served_stale("slow")
+        return old.as_stale()
+    if first is not hard:
+        left = None if hard is None or soft is None else hard - soft
+        if await io.wait(background, left):
+            return _result(background)
+    tiers.counters.timed_out()
+    raise LoadTimeout(f"a load takes longer than hard_timeout, {hard:g} s; what comes of it will be kept")
+
+
+def _result(background: Background) -> Found:
+    found: Found = background.result()
+    return found
+
+
+def _note_failure(background: Background) -> None:
+    """Log what a load raised that nobody waits for any more."""
+    try:
+        background.result()
+    except Exception:  # noqa: BLE001 - it has no caller to go to
+        logger().warning("a load that its callers did not wait for has failed", exc_info=True)
+
+
+async def _load_and_store(
+    tiers: Tiers, io: IO, ask: Ask, old: Found | None, lease: _Lease | None, *, is_alone: bool
+) -> Found:
+    """Run the loader, and store its value in all tiers.
+
+    `is_alone` says that Redis does not answer. With neither that nor a lease nothing is stored: another instance has
+    been loading the key for too long, and nobody would say here that it was invalidated.
+    """
+    backplane = tiers.backplane
+    stamp, began = tiers.coherence.stamp(), tiers.now()
+    if lease is None or backplane is None:
+        found = await _call_loader(tiers, io, ask, old, epoch=0)
+        if backplane is None or ask.terms.local:
+            tiers.store_here(ask, found, stamp)
+        elif is_alone:
+            tiers.keep(ask, found, stamp, until=began + tiers.horizon)
+        return found
+    backplane.leases.hold(lease.token, ask.key)
+    is_over = False
+    try:
+        found = await _call_loader(tiers, io, ask, old, epoch=lease.epoch)
+        if found.hard > 0:
+            is_over = await tiers.fill(io, ask, found, stamp, lease.token, began)
+        return found
+    finally:
+        backplane.leases.drop(lease.token)
+        if not is_over:
+            await _release(tiers, io, ask, lease)
+
+
+async def _release(tiers: Tiers, io: IO, ask: Ask, lease: _Lease) -> None:
+    backplane = tiers.backplane
+    if backplane is None:
+        return
+    try:
+        await io.redis(backplane.redis, backplane.steps.release(ask.key, lease.token))
+    except TierUnavailable as error:  # it expires
+        tiers.counters.unavailable("l2", error)
+
+
+async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epoch: int) -> Found:
+    """Run the loader, and return what it says; what is not to be kept lives for no time."""
+    loader = ask.loader
+    if loader is None:
+        raise TypeError("there is no loader")
+    context = LoadContext(ask.l1_key, old) if ask.wants_context else None
+    kwargs = ask.kwargs if context is None else {**ask.kwargs, "ctx": context}
+    start = tiers.now()
+    try:
+        value = await io.call(loader, *ask.args, **kwargs)
+    except BaseException:
+        tiers.counters.load_failed(tiers.now() - start)
+        raise
+    cost = max(0.0, tiers.now() - start)
+    tiers.counters.loaded(cost)
+    return described(tiers, ask, value, context=context, old=old, cost=cost, epoch=epoch)
+
+
+def described(
+    tiers: Tiers,
+    ask: Ask,
+    value: Any,  # noqa: ANN401 - whatever the user caches
+    *,
+    context: LoadContext | None = None,
+    old: Found | None = None,
+    cost: float = 0.0,
+    epoch: int = 0,
+) -> Found:
+    """Return a value with the times and tags that its terms, its loader and itself give it."""
+    terms = ask.terms
+    ttl = terms.options.ttl
+    if type(value) is WithTTL:
+        value, ttl = value.value, seconds("the ttl of a WithTTL", value.ttl)
+    if isinstance(value, NotModified):
+        if old is None:
+            raise ValueError("the loader returned ctx.not_modified(), but there is no old value: see ctx.has_stale")
+        value = old.value
+    if callable(ttl):
+        lives = ttl(value)
+        ttl = inf if lives is None else seconds("what ttl() returns", lives)
+    tags = names_of_tags(terms.tags(*ask.args, **ask.kwargs)) if callable(terms.tags) else terms.tags
+    is_private = terms.private
+    if context is not None:
+        ttl = ttl if context.ttl is None else context.ttl
+        tags = tuple(dict.fromkeys((*tags, *context.tags)))
+        is_private = is_private or context.private
+        if not context.is_stored:
+            ttl = 0.0
+    if value is None:
+        ttl = 0.0 if terms.negative_ttl is None else min(ttl, terms.negative_ttl)
+    if terms.options.jitter:
+        ttl *= 1.0 - terms.options.jitter * random()
+    return Found(
+        value,
+        "loader",
+        version=tiers.codec.new_version(),
+        created=tiers.wall(),
+        soft=ttl,
+        hard=ttl + terms.kept_after_ttl if ttl > 0 else 0.0,
+        cost=cost,
+        tags=tags,
+        hashes=tuple(map(tag_hash, tags)),
+        epoch=epoch,
+        is_private=is_private,
+    )

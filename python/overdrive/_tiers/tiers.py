@@ -1,0 +1,312 @@
+"""What a tiered cache is made of, and how values come in and out of each part."""
+
+from __future__ import annotations
+
+from math import inf, isinf
+from typing import TYPE_CHECKING
+
+from overdrive._core import Entry
+from overdrive._memoize.lifetimes import LONGEST, error_entry
+from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.names import tag_name
+from overdrive._tiers.promoting import SeenOnce
+from overdrive.exceptions import SerializationError, TierUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal
+
+    from overdrive._core import Coherence
+    from overdrive._tiers.ask import Ask
+    from overdrive._tiers.driving import IO
+    from overdrive._tiers.l2.backplane import Backplane
+    from overdrive._tiers.l3.tier import DiskTier
+    from overdrive._tiers.stats import Counters
+    from overdrive._tiers.values.codec import Codec
+
+__all__ = ("Tiers",)
+
+# A value that will be gone so soon is not worth a place on the disk.
+_WORTH_DISK_SECONDS = 30.0
+
+
+class Tiers:
+    """The parts of a cache: memory's coherence, the codec, Redis, the disk, and what is counted.
+
+    Attributes:
+        coherence: what in memory may still be believed.
+        codec: values as bytes.
+        backplane: Redis, with what keeps this instance up to date; `None` without Redis.
+        disk: L3; `None` without one.
+        counters: what is counted.
+        horizon: H, the seconds after which memory is not believed unless Redis was heard of.
+        on_disconnect: `"l2"`: what Redis cannot vouch for is not returned as fresh; `"stale"`: it is, and said so.
+        lease_seconds: how long one instance may load a key before another one may.
+        throttle_seconds: how long an old value is returned after its loader failed, before it is tried again.
+        now: the monotonic clock, in seconds.
+        wall: the time since 1970, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        coherence: Coherence,
+        codec: Codec,
+        backplane: Backplane | None,
+        disk: DiskTier | None,
+        counters: Counters,
+        horizon: float,
+        on_disconnect: Literal["l2", "stale"],
+        lease_seconds: float,
+        throttle_seconds: float,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.coherence = coherence
+        self.codec = codec
+        self.backplane = backplane
+        self.disk = disk
+        self.counters = counters
+        self.horizon = horizon
+        self.on_disconnect = on_disconnect
+        self.lease_seconds = lease_seconds
+        self.throttle_seconds = throttle_seconds
+        self.now = now
+        self.wall = wall
+        self.seen_on_disk = SeenOnce()
+
+    # --- memory -------------------------------------------------------------------------------------
+
+    def remembered(self, ask: Ask) -> tuple[Found | None, str]:
+        """Return what memory has for a key, unless it was invalidated, and how far it may be believed.
+
+        That is `"current"`, `"suspect"` after a gap in what was heard of other instances, or `"untrusted"` while
+        nothing is heard of them.
+        """
+        entry = ask.entry()
+        if entry is None or entry.error is not None:
+            return None, "current"
+        standing = entry.standing
+        facts = entry.extra
+        if standing == "invalid" or not isinstance(facts, Facts):
+            return None, standing
+        now, wall = self.now(), self.wall()
+        if now >= entry.expires:
+            return None, standing
+        found = Found(
+            entry.value,
+            "l1",
+            version=facts.version,
+            created=facts.created,
+            soft=entry.fresh_until - now + wall - facts.created,
+            hard=entry.expires - now + wall - facts.created,
+            cost=entry.load_seconds,
+            tags=facts.tags,
+            stale=facts.stale,
+        )
+        return found, standing
+
+    def keep(self, ask: Ask, found: Found, stamp: int, *, until: float = inf, on_disk: bool = False) -> None:
+        """Keep a value in memory.
+
+        Args:
+            ask: for whom.
+            found: the value.
+            stamp: when reading or loading it began: it is not believed if it was invalidated since.
+            until: the monotonic time until which it may be believed without being heard of; infinite if it is to be
+                believed while the listener is attached.
+            on_disk: whether L3 has it too.
+        """
+        options = ask.terms.options
+        now, wall = self.now(), self.wall()
+        age = found.age(wall)
+        kept = found.hard - age
+        if kept <= 0:
+            return
+        fresh_until = now + found.soft - age
+        ahead = LONGEST * found.cost * options.early if options.early else 0.0
+        # While an old value stands in for one that cannot be had, it is returned without asking at once again.
+        quiet_until = now + min(self.throttle_seconds, kept) if found.stale else min(fresh_until - ahead, until)
+        names = (*ask.names, *map(tag_name, found.hashes))
+        entry = Entry(
+            found.value,
+            quiet_until=quiet_until,
+            fresh_until=min(quiet_until, until) if found.stale else min(fresh_until, until),
+            expires=now + kept,
+            load_seconds=found.cost,
+            idle=options.idle,
+            now=now,
+            coherence=self.coherence,
+            stamp=stamp,
+            names=names,
+            needs_trust=isinf(until) and self.backplane is not None and not found.stale,
+            extra=Facts(found.version, found.created, found.tags, found.tier, found.stale, on_disk),
+        )
+        ask.memory.keep(ask.l1_key, entry, kept)
+
+    # --- values as bytes ----------------------------------------------------------------------------
+
+    def decode(self, key: bytes, blob: Any, tier: str) -> Found | None:  # noqa: ANN401 - any buffer
+        """Return the value in an envelope; count why there is none."""
+        decoded = self.codec.decode(key, blob, int(self.wall() * 1000))
+        reason = getattr(decoded, "reason", None)
+        if reason is not None:
+            self.counters.refused(tier, reason)
+            return None
+        return Found(
+            decoded.value,
+            tier,
+            version=decoded.version,
+            created=decoded.created_ms / 1000,
+            soft=decoded.soft,
+            hard=decoded.hard,
+            cost=decoded.cost,
+            hashes=decoded.tags,
+            epoch=decoded.epoch,
+        )
+
+    async def is_tagged_dead(self, io: IO, found: Found) -> bool:
+        """Return whether one of a value's tags, or the whole cache, was invalidated after its load began."""
+        if self.backplane is None:
+            return False  # the disk forgets what is invalidated at once
+        return await self.backplane.is_dead(io, found.epoch, found.hashes)
+
+    def encode(self, ask: Ask, found: Found) -> bytes:
+        """Return the envelope of a value.
+
+        Raises:
+            SerializationError: the value cannot be written.
+        """
+        blob: bytes = self.codec.encode(
+            ask.key,
+            found.value,
+            soft=found.soft,
+            hard=found.hard,
+            epoch=found.epoch,
+            tags=found.hashes,
+            cost=found.cost,
+            version=found.version,
+            created_ms=int(found.created * 1000),
+        )
+        return blob
+
+    # --- the disk -----------------------------------------------------------------------------------
+
+    async def from_disk(self, io: IO, ask: Ask) -> tuple[Found | None, bool]:
+        """Return what L3 has for a key, and whether that may be believed."""
+        disk = self.disk
+        if disk is None or not self.wants_disk(ask):
+            return None, False
+        row = disk.get(ask.key)
+        if row is None:
+            return None, False
+        found = self.decode(ask.key, row.blob, "l3")
+        if found is None:
+            disk.delete(ask.key)  # of no use to anybody
+            return None, False
+        backplane = self.backplane
+        if backplane is None:
+            return found, not row.suspect
+        try:
+            if await self.is_tagged_dead(io, found):
+                return None, False
+        except TierUnavailable:
+            return found, False
+        heard_all = not row.suspect and row.attach == backplane.attach_id and self.is_trusted()
+        return found, heard_all
+
+    def wants_disk(self, ask: Ask) -> bool:
+        """Return whether a key may be on the disk."""
+        return self.disk is not None and not (ask.terms.private or ask.terms.local)
+
+    def to_disk(self, ask: Ask, found: Found, blob: bytes, stamp: int) -> bool:
+        """Have a value written to L3, if it is worth it; return whether it is going to be."""
+        disk = self.disk
+        if disk is None or found.is_private or not self.wants_disk(ask):
+            return False
+        wall = self.wall()
+        left = found.hard - found.age(wall)
+        if left < _WORTH_DISK_SECONDS:
+            self.counters.skipped("short")
+            return False
+        names = (*ask.names, *map(tag_name, found.hashes))
+        coherence = self.coherence
+        backplane = self.backplane
+        queued: bool = disk.put_later(
+            ask.key,
+            blob,
+            expires=inf if isinf(left) else wall + left,
+            version=found.version,
+            attach=b"" if backplane is None else backplane.attach_id,
+            tags=found.hashes,
+            is_current=lambda: coherence.is_current(stamp, names),
+        )
+        return queued
+
+    # --- storing what was loaded --------------------------------------------------------------------
+
+    async def fill(self, io: IO, ask: Ask, found: Found, stamp: int, token: bytes, began: float) -> bool:
+        """Store what was loaded under a lease, unless it was invalidated meanwhile; return whether the lease is over.
+
+        `stamp` and `began` are from before it was loaded.
+        """
+        backplane = self.backplane
+        if backplane is None:
+            return True
+        try:
+            blob = self.encode(ask, found)
+        except SerializationError as error:
+            # It is of use to this instance, though to no other one.
+            self.counters.unserializable(error)
+            self.keep(ask, found, stamp)
+            return False
+        try:
+            step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(self.wall()))
+            is_stored = await io.redis(backplane.redis, step)
+        except TierUnavailable as error:
+            self.counters.unavailable("l2", error)
+            self.keep(ask, found, stamp, until=began + self.horizon)
+            return True  # perhaps; if not, it expires
+        if is_stored:
+            self.counters.stored("l2")
+            self.keep(ask, found, stamp, on_disk=self.to_disk(ask, found, blob, stamp))
+        else:
+            self.counters.overtaken()
+        return True
+
+    def store_here(self, ask: Ask, found: Found, stamp: int) -> None:
+        """Store what was loaded where there is no Redis."""
+        on_disk = False
+        if found.hard > 0 and self.wants_disk(ask):
+            try:
+                on_disk = self.to_disk(ask, found, self.encode(ask, found), stamp)
+            except SerializationError as error:
+                self.counters.unserializable(error)
+        self.keep(ask, found, stamp, on_disk=on_disk)
+
+    def keep_error(self, ask: Ask, error: BaseException, load_seconds: float) -> None:
+        """Keep an exception in memory, if it is one of those that are to be kept."""
+        now = self.now()
+        entry = error_entry(ask.terms.options, error, now, load_seconds)
+        if entry is None or entry.error is None:
+            return
+        proven = Entry(
+            None,
+            error=entry.error,
+            quiet_until=-inf,
+            fresh_until=entry.fresh_until,
+            expires=entry.expires,
+            load_seconds=load_seconds,
+            now=now,
+            coherence=self.coherence,
+            stamp=ask.stamp,
+            names=ask.names,
+            needs_trust=self.backplane is not None,
+        )
+        ask.memory.keep(ask.l1_key, proven, entry.expires - now)
+
+    # --- trust --------------------------------------------------------------------------------------
+
+    def is_trusted(self) -> bool:
+        """Return whether everything that other instances invalidated is known here, as of H ago."""
+        return self.coherence.trusted_until > self.now()

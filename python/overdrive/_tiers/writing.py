@@ -1,0 +1,126 @@
+"""Setting and invalidating: in memory, in Redis with a notice to all instances, and on the disk.
+
+Memory is invalidated before and after Redis is told: before, so that this instance does not return the old value
+while Redis works; after, because what was read meanwhile may be the old one still. A value that is set is kept in
+memory only if nobody else has written or invalidated the key since: who came last is known to Redis alone.
+
+If Redis does not answer, the invalidation is queued and sent when it does. Until then this instance believes its own
+new value for H at most.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from overdrive._tiers.names import key_name, tag_hash, tag_name
+from overdrive.exceptions import TierUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from overdrive._tiers.ask import Ask
+    from overdrive._tiers.driving import IO
+    from overdrive._tiers.found import Found
+    from overdrive._tiers.tiers import Tiers
+
+__all__ = ("clear", "invalidate", "invalidate_tags", "write")
+
+
+async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
+    """Set the value of a key in all tiers.
+
+    Raises:
+        SerializationError: it cannot be written outside of memory. Nothing has changed then.
+    """
+    backplane = tiers.backplane
+    outside = (backplane is not None or tiers.disk is not None) and not ask.terms.local
+    if backplane is not None:
+        found.epoch = backplane.clock
+    blob = tiers.encode(ask, found) if outside else None
+    if found.hard <= 0:
+        await invalidate(tiers, io, (ask.key,))
+        ask.memory.drop(ask.l1_key)
+        return
+    coherence = tiers.coherence
+    before = coherence.bump(*ask.names)
+    began = tiers.now()
+    until = inf
+    is_in_order = True
+    if backplane is not None and not ask.terms.local and blob is not None:
+        try:
+            step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
+            backplane.expect(await io.redis(backplane.redis, step), is_own=coherence.is_current(before, ask.names))
+            tiers.counters.stored("l2")
+        except TierUnavailable as error:
+            tiers.counters.unavailable("l2", error)
+            backplane.queue_keys((ask.key,))
+            until = began + tiers.horizon
+    is_in_order = coherence.is_current(before, ask.names)
+    stamp = coherence.bump(*ask.names)
+    if tiers.disk is not None:
+        await io.disk(tiers.disk.delete, ask.key)
+    on_disk = False
+    if blob is not None and until == inf and is_in_order:
+        on_disk = tiers.to_disk(ask, found, blob, stamp)
+    if is_in_order:
+        tiers.keep(ask, found, stamp, until=until, on_disk=on_disk)
+    else:
+        ask.memory.drop(ask.l1_key)
+
+
+async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> int:
+    """Remove keys from all tiers of all instances; return how many of them Redis or the disk had."""
+    keys = tuple(keys)
+    if not keys:
+        return 0
+    names = tuple(map(key_name, keys))
+    coherence, backplane, removed = tiers.coherence, tiers.backplane, 0
+    coherence.bump(*names)
+    if backplane is not None:
+        try:
+            removed = await io.redis(backplane.redis, backplane.steps.invalidate(keys))
+        except TierUnavailable as error:
+            tiers.counters.unavailable("l2", error)
+            backplane.queue_keys(keys)
+        coherence.bump(*names)
+    tiers.counters.invalidated(len(keys))
+    if tiers.disk is not None:
+        removed = max(removed, await io.disk(tiers.disk.delete_many, keys))
+    return removed
+
+
+async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
+    """Remove everything that has one of these tags from all tiers of all instances."""
+    if not tags:
+        return
+    hashes = tuple(map(tag_hash, tags))
+    names = tuple(map(tag_name, hashes))
+    coherence, backplane = tiers.coherence, tiers.backplane
+    coherence.bump(*names)
+    if backplane is not None:
+        try:
+            clock = await io.redis(backplane.redis, backplane.steps.invalidate_tags(tags))
+            backplane.note_tags(hashes, clock)
+        except TierUnavailable as error:
+            tiers.counters.unavailable("l2", error)
+            backplane.queue_tags(tags)
+        coherence.bump(*names)
+    tiers.counters.invalidated_tags(len(tags))
+    if tiers.disk is not None:
+        await io.disk(tiers.disk.delete_tags, hashes)
+
+
+async def clear(tiers: Tiers, io: IO) -> None:
+    """Remove everything from all tiers of all instances."""
+    coherence, backplane = tiers.coherence, tiers.backplane
+    coherence.bump_all()
+    if backplane is not None:
+        try:
+            backplane.note_clear(await io.redis(backplane.redis, backplane.steps.clear()))
+        except TierUnavailable as error:
+            tiers.counters.unavailable("l2", error)
+            backplane.queue_clear()
+        coherence.bump_all()
+    if tiers.disk is not None:
+        await io.disk(tiers.disk.clear)
