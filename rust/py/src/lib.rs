@@ -11,6 +11,7 @@
 //! - `report`: what the adaptive policy does, and why.
 //! - `sizing`: how much memory an object keeps alive.
 //! - `snapshot`: records of a cache in files.
+//! - `envelope`: values outside of memory.
 //! - `memo`: functions whose results are kept.
 //! - `simulate`: traces, and replays of them.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
@@ -27,6 +28,7 @@ mod collector;
 mod config;
 mod construct;
 mod deadline;
+mod envelope;
 mod expiry;
 mod fast;
 mod hooks;
@@ -65,6 +67,10 @@ mod _core {
         ARCCache, AdaptiveCache, FIFOCache, LFUCache, LIRSCache, LRUCache, RRCache, S3FIFOCache,
         SieveCache, TLRUCache, TTLCache, TimedCache, TwoQCache, WTinyLFUCache,
     };
+    #[pymodule_export]
+    use crate::envelope::exact::{decode_value, encode_value, plainness};
+    #[pymodule_export]
+    use crate::envelope::{Header, Opened, Sealer, xxh3_64};
     #[pymodule_export]
     use crate::iter::CacheIterator;
     #[pymodule_export]
