@@ -6,6 +6,8 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeVar, final, overload
 
+from typing_extensions import Buffer
+
 from overdrive._plan import Plan
 from overdrive._policy_report import PolicyReport
 
@@ -18,16 +20,19 @@ __all__ = [
     "Coherence",
     "Entry",
     "FIFOCache",
+    "Header",
     "Keywords",
     "LFUCache",
     "LIRSCache",
     "LRUCache",
     "Memo",
+    "Opened",
     "RRCache",
     "RandomKeys",
     "Ready",
     "RequestTrace",
     "S3FIFOCache",
+    "Sealer",
     "SieveCache",
     "TLRUCache",
     "TTLCache",
@@ -40,15 +45,23 @@ __all__ = [
     "_TieredCache",
     "_TimedCache",
     "__version__",
+    "_decode_value",
+    "_encode_value",
+    "_plainness",
     "_snapshot_read",
     "_snapshot_write",
     "policies",
     "sizeof",
+    "xxh3_64",
 ]
 
 __version__: Final[str]
 
 def sizeof(obj: object, /) -> int: ...
+def xxh3_64(data: bytes, /) -> int: ...
+def _encode_value(value: object, /, limit: int) -> bytes: ...
+def _decode_value(data: Buffer, /) -> Any: ...
+def _plainness(value: object, /, limit: int) -> int: ...
 def _snapshot_write(
     path: str,
     records: Iterable[tuple[Any, ...]],
@@ -461,6 +474,87 @@ class RandomKeys(Sequence[_T]):
     def __reversed__(self) -> Iterator[_T]: ...
     def index(self, key: _T) -> int: ...  # type: ignore[override]  # no start and stop
     def count(self, key: _T) -> int: ...
+
+@final
+class Header:
+    @property
+    def flags(self) -> int: ...
+    @property
+    def null(self) -> bool: ...
+    @property
+    def tombstone(self) -> bool: ...
+    @property
+    def serializer(self) -> int: ...
+    @property
+    def codec(self) -> int: ...
+    @property
+    def key_id(self) -> int: ...
+    @property
+    def schema(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def created_ms(self) -> int: ...
+    @property
+    def soft(self) -> float: ...
+    @property
+    def hard(self) -> float: ...
+    @property
+    def cost(self) -> float: ...
+    @property
+    def epoch(self) -> int | None: ...
+    @property
+    def tags(self) -> list[int]: ...
+    @property
+    def raw_length(self) -> int: ...
+    @property
+    def payload_length(self) -> int: ...
+    @property
+    def total_length(self) -> int: ...
+
+@final
+class Opened:
+    @property
+    def header(self) -> Header: ...
+    @property
+    def payload(self) -> bytes | memoryview: ...
+
+@final
+class Sealer:
+    def __new__(
+        cls,
+        namespace: bytes,
+        *,
+        keys: Sequence[tuple[int, bytes, bytes | None]] = ...,
+        write_key: int | None = None,
+        require_mac: bool = False,
+        encrypt: bool = False,
+        max_raw: int = ...,
+        compression: str | None = "zstd",
+        min_compress: int = 1024,
+        keep_below: float = 0.9,
+    ) -> Sealer: ...
+    @property
+    def max_raw(self) -> int: ...
+    def seal(
+        self,
+        key: bytes,
+        payload: Buffer | tuple[Buffer, ...],
+        *,
+        serializer: int,
+        schema: int = 0,
+        version: int = 0,
+        created_ms: int,
+        soft: float = ...,
+        hard: float = ...,
+        cost: float = 0.0,
+        epoch: int | None = None,
+        tags: Sequence[int] = ...,
+        flags: int = 0,
+    ) -> bytes: ...
+    def open(self, key: bytes, envelope: Buffer, now_ms: int, *, schema: int | None = None) -> Opened | str: ...
+    @staticmethod
+    def header(envelope: bytes, /) -> Header | None: ...
 
 @final
 class TraceBuilder:

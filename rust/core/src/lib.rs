@@ -25,6 +25,7 @@
 //! - [`recorder`], [`what_if`]: the same for a cache in use.
 //! - [`snapshot`]: the frame of snapshot files.
 //! - [`coherence`]: what was invalidated since it was loaded, for threads and processes.
+//! - [`envelope`]: what surrounds values in Redis and on the disk.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
 //! segments; whatever may allocate
@@ -36,6 +37,7 @@
 pub mod ages;
 pub mod budget;
 pub mod coherence;
+pub mod envelope;
 pub mod ghosts;
 pub mod heap;
 pub mod hints;

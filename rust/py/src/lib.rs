@@ -11,6 +11,7 @@
 //! - `report`: what the adaptive policy does, and why.
 //! - `sizing`: how much memory an object keeps alive.
 //! - `snapshot`: records of a cache in files.
+//! - `envelope`: values outside of memory.
 //! - `memo`: functions whose results are kept.
 //! - `coherence`: which of them were invalidated meanwhile.
 //! - `tiered`: the first tier of a cache with several.
@@ -30,6 +31,7 @@ mod collector;
 mod config;
 mod construct;
 mod deadline;
+mod envelope;
 mod expiry;
 mod fast;
 mod hooks;
@@ -71,6 +73,9 @@ mod _core {
     };
     #[pymodule_export]
     use crate::coherence::Coherence;
+    use crate::envelope::exact::{decode_value, encode_value, plainness};
+    #[pymodule_export]
+    use crate::envelope::{Header, Opened, Sealer, xxh3_64};
     #[pymodule_export]
     use crate::iter::CacheIterator;
     #[pymodule_export]

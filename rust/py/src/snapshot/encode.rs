@@ -28,6 +28,8 @@ pub enum Reason {
     /// It contains itself.
     Cycle,
     Depth,
+    /// It takes more bytes than it may.
+    Size,
 }
 
 impl Refusal {
@@ -60,16 +62,38 @@ impl From<PyErr> for Refusal {
 pub type Written = Result<(), Refusal>;
 
 /// Collects bytes.
-#[derive(Default)]
 pub struct Encoder {
     pub out: Vec<u8>,
+    /// With more bytes than this, no further value is begun: containers that are in each other many times
+    /// can take any number of them.
+    limit: usize,
     /// The containers that are being written, the outermost first.
     ancestors: Vec<*mut ffi::PyObject>,
 }
 
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::with_limit(usize::MAX)
+    }
+}
+
 impl Encoder {
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            out: Vec::new(),
+            limit,
+            ancestors: Vec::new(),
+        }
+    }
+
     /// Appends a value. After a refusal `out` has a part of it.
     pub fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
+        if self.out.len() > self.limit {
+            return Err(Refusal::Value {
+                reason: Reason::Size,
+                path: Vec::new(),
+            });
+        }
         if let Ok(text) = value.cast_exact::<PyString>() {
             self.text(text)
         } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {

@@ -80,6 +80,10 @@ pub fn of_refusal(py: Python<'_>, place: &str, reason: &Reason) -> PyErr {
             py,
             format!("{place}: overdrive cannot store a value that contains itself in a snapshot"),
         ),
+        Reason::Size => general(
+            py,
+            format!("{place}: the value is too large for a snapshot"),
+        ),
         Reason::Depth => general(
             py,
             format!(

@@ -16,9 +16,9 @@
 
 mod arrays;
 mod calendar;
-mod decode;
+pub mod decode;
 mod draft;
-mod encode;
+pub mod encode;
 mod errors;
 mod identity;
 pub mod read;
@@ -26,7 +26,7 @@ mod tag;
 pub mod write;
 
 /// How deep values may nest: deep enough for data, shallow enough for the smallest thread's stack.
-const MAX_DEPTH: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
 /// Flags of the header: who else has to be asked to read the file.
 mod flag {

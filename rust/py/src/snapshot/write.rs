@@ -218,7 +218,7 @@ impl Codec<'_, '_> {
             Ok(()) => return Ok(true),
             Err(Refusal::Raised(error)) => return Err(error),
             Err(Refusal::Value {
-                reason: Reason::Type(_) | Reason::Cycle | Reason::Depth,
+                reason: Reason::Type(_) | Reason::Cycle | Reason::Depth | Reason::Size,
                 ..
             }) => {}
         }
