@@ -87,11 +87,16 @@ def test_every_field_is_described() -> None:
 
 def test_levels_set_the_same_fields_and_say_why() -> None:
     for each in OptimizationLevel:
-        assert list(each.preset) == [
-            f.name for f in dataclasses.fields(PerformanceConfig) if f.default is module._FROM_LEVEL
-        ]
-        for setting in each.preset.values():
+        assert list(each.preset) == list(OptimizationLevel.BASIC.preset)
+        for name, setting in each.preset.items():
+            assert FIELDS[name].value(setting.value) == setting.value
             assert len(setting.why) > 20
+
+
+def test_defaults_of_the_fields_that_a_level_sets_are_those_of_the_default_level() -> None:
+    defaults = {each.name: each.default for each in dataclasses.fields(PerformanceConfig)}
+    for name, setting in PerformanceConfig().optimization_level.preset.items():
+        assert defaults[name] == setting.value
 
 
 def test_presets_cannot_be_changed() -> None:

@@ -32,16 +32,6 @@ __all__ = ("PREFIX", "PerformanceConfig")
 PREFIX: Final = "OVERDRIVE_"
 
 
-class _FromLevel:
-    """Stands for the value that `optimization_level` sets; no field has it once the config is made."""
-
-    def __repr__(self) -> str:
-        return "set by optimization_level"
-
-
-_FROM_LEVEL: Final[Any] = _FromLevel()
-
-
 def _cpus() -> int:
     """How many processors this process may use."""
     count = getattr(os, "process_cpu_count", os.cpu_count)  # the former since Python 3.13
@@ -172,14 +162,15 @@ class PerformanceConfig:
     max_staleness: float = 1
     on_disconnect: str = "l2"
 
-    disk: bool = _FROM_LEVEL
-    redis: bool = _FROM_LEVEL
-    compression: bool = _FROM_LEVEL
-    early: float = _FROM_LEVEL
-    prefetch: bool = _FROM_LEVEL
-    prefetch_lookahead: int = _FROM_LEVEL
-    prefetch_budget: float = _FROM_LEVEL
-    tracking: bool = _FROM_LEVEL
+    # These are the level's, and what is here is that of the default level.
+    disk: bool = True
+    redis: bool = True
+    compression: bool = True
+    early: float = 0.0
+    prefetch: bool = False
+    prefetch_lookahead: int = 1
+    prefetch_budget: float = 0.1
+    tracking: bool = False
 
     if TYPE_CHECKING:
         # What arguments may be, which is more than what the fields are.
@@ -329,9 +320,8 @@ class PerformanceConfig:
         text = os.environ.get(variable, "").strip()
         if text:
             return _read(name, check, variable, text), f"environment {variable}"
-        if value is _FROM_LEVEL:
-            return self.optimization_level.preset[name].value, f"level {self.optimization_level}"
-        return value, "default"
+        setting = self.optimization_level.preset.get(name)
+        return (value, "default") if setting is None else (setting.value, f"level {self.optimization_level}")
 
     def _check_combinations(self) -> None:
         for option, switch in (("redis_url", "redis"), ("cache_dir", "disk")):
