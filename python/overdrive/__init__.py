@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from overdrive._simulate.advice import Recommendation
     from overdrive._simulate.results import Simulation
     from overdrive._simulate.run import simulate
+    from overdrive._tiers.config import PerformanceConfig
+    from overdrive._tiers.level import OptimizationLevel
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
@@ -78,7 +80,9 @@ __all__ = (
     "MemoryCache",
     "MissingExtraError",
     "NotASnapshotError",
+    "OptimizationLevel",
     "OverdriveError",
+    "PerformanceConfig",
     "PolicyReport",
     "PolicySwitch",
     "RRCache",
@@ -116,6 +120,8 @@ __all__ = (
 def __getattr__(name: str) -> object:
     """Load what services do not need, when it is asked for."""
     where = {
+        "OptimizationLevel": "_tiers.level",
+        "PerformanceConfig": "_tiers.config",
         "Recommendation": "_simulate.advice",
         "Simulation": "_simulate.results",
         "WhatIf": "_what_if",
