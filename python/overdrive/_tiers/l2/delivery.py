@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from overdrive._tiers.l2.epochs import TagEpochs
-    from overdrive._tiers.l2.notices import Notice
+    from overdrive._tiers.l2.scripts import Notice
 
 __all__ = ("Delivery", "Hooks", "Trust")
 
@@ -93,12 +93,12 @@ class Delivery:
         cleared = False
         for notice in notices:
             self.notices += 1
-            if notice.kind == "key":
+            if notice.kind == "k":
                 keys += notice.names
-            elif notice.kind == "tag":
+            elif notice.kind == "t":
                 tags += notice.names
                 self._learn(notice.names, notice.clock)
-            elif notice.kind == "clear":
+            elif notice.kind == "c":
                 cleared = True
                 self._learn((b"*",), notice.clock)
             else:

@@ -87,7 +87,7 @@ class TagEpochs:
                     self._learn(tag_hash, clock)
 
     def judge(self, epoch: int, tag_hashes: Iterable[int]) -> Verdict:
-        """Judge a value by its tags.
+        """Judge a value by its tags, as of the last poll of the stream: look them up while memory is not trusted.
 
         Args:
             epoch: the clock when the load of the value began.
@@ -97,9 +97,7 @@ class TagEpochs:
         with self._lock:
             if any(self._clocks.get(tag_hash, 0) > epoch for tag_hash in hashes):
                 return Verdict(dead=True)
-            # An epoch above all that was heard of is from a load that began a moment ago, or from before a server
-            # lost its clock: only the server can tell.
-            if self._floor is not None and self._floor <= epoch <= self._known:
+            if self._floor is not None and self._floor <= epoch:
                 return Verdict(dead=False)
             return Verdict(dead=False, unknown=hashes)
 

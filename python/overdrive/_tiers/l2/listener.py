@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from overdrive._tiers.l2.arrivals import Arrivals
 from overdrive._tiers.l2.delivery import Delivery, Hooks, Trust
-from overdrive._tiers.l2.notices import notices_of
+from overdrive._tiers.l2.notices import entries_of
 from overdrive._tiers.l2.positions import StreamId, gap_reason, is_caught_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from overdrive._tiers.l2.epochs import TagEpochs
-    from overdrive._tiers.l2.link import Link
+    from overdrive._tiers.l2.link import BackplaneLink
     from overdrive._tiers.l2.step import Argument
     from overdrive._tiers.l2.tracking import Tracking
 
@@ -89,13 +89,13 @@ class Listener:
     """
 
     _thread: threading.Thread | None
-    _link: Link | None
-    _header_link: Link | None
+    _link: BackplaneLink | None = None
+    _header_link: BackplaneLink | None = None
     _state: State
 
     def __init__(
         self,
-        connect: Callable[[float], Link],
+        connect: Callable[[float], BackplaneLink],
         prefix: bytes,
         coherence: Trust,
         *,
@@ -151,11 +151,11 @@ class Listener:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def _begin_process(self) -> None:
-        """Have no thread, connection or position: at the start, and in the child of a fork.
+    def __del__(self) -> None:
+        self._drop_links()
 
-        The sockets are the parent's. Dropping them closes this process's descriptors and tells the server nothing.
-        """
+    def _begin_process(self) -> None:
+        """Have no thread, connection or position: at the start, and in the child of a fork."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = None
@@ -173,7 +173,9 @@ class Listener:
         self.arrivals = Arrivals()
 
     def _after_fork(self) -> None:
+        """Start anew. The sockets are the parent's: closing them here tells the server nothing."""
         closed = self._closing.is_set()
+        self._drop_links()
         self._begin_process()
         self._coherence.trust(0.0)
         if closed:
@@ -254,12 +256,12 @@ class Listener:
             self._closing.wait(self._backoff * random.uniform(0.5, 1.0))
             self._backoff = min(2 * self._backoff, MAX_BACKOFF)
 
-    def _open(self) -> Link:
+    def _open(self) -> BackplaneLink:
         # A poll that takes longer than the bound renews no trust, so there is nothing to wait for.
         link = self._connect(self.max_staleness)
         try:
             if self._tracking is not None:
-                link.on_invalidation(self._reported)
+                link.on_report(self._reported)
                 self._tracking.start(link, self.prefix)
                 self._gap = self._gap or "reports of changed values were missed"
         except BaseException:
@@ -267,7 +269,7 @@ class Listener:
             raise
         return link
 
-    def _attach(self, link: Link) -> None:
+    def _attach(self, link: BackplaneLink) -> None:
         with self._lock:
             reason, self._gap = self._gap, ""
         waiting = self.arrivals.waiting()
@@ -285,17 +287,17 @@ class Listener:
         self._enter("attached", f"attached at {anchor}; memory is suspect: {reason}")
         self._replayed = 0
 
-    def _anchor(self, link: Link) -> tuple[StreamId, int]:
+    def _anchor(self, link: BackplaneLink) -> tuple[StreamId, int]:
         """Return the newest entry, and the tag clock, which is read after it: what comes later is in the stream."""
         clock_key = self.prefix + b"c"
         newest, clock = link.ask(("XREVRANGE", self._stream, "+", "-", "COUNT", 1), ("GET", clock_key))
         if newest:
             return StreamId.parse(newest[0][0]), int(clock or 0)
-        fields = ("kind", "p", "name", "attach", "origin", self._origin)
+        fields = ("kind", "p", "origin", self._origin, "clock", 0, "name", "attach")
         added, clock = link.ask(("XADD", self._stream, "MAXLEN", "~", STREAM_LENGTH, "*", *fields), ("GET", clock_key))
         return StreamId.parse(added), int(clock or 0)
 
-    def _poll(self, link: Link) -> None:
+    def _poll(self, link: BackplaneLink) -> None:
         position = self.arrivals.position
         started = monotonic()
         block_ms = max(1, int(self.max_staleness * 250))
@@ -307,13 +309,13 @@ class Listener:
             (newest,) = link.ask(("XREVRANGE", self._stream, "+", "-", "COUNT", 1))
             self._gap = gap_reason(position, StreamId.parse(newest[0][0]) if newest else None)
             return
-        notices = notices_of(reply)
-        self._delivery.apply([notice for notice in notices if notice.stream_id not in self._acknowledged])
-        if notices:
-            self._pass(notices[-1].stream_id)
+        entries = entries_of(reply)
+        self._delivery.apply([entry.notice for entry in entries if entry.stream_id not in self._acknowledged])
+        if entries:
+            self._pass(entries[-1].stream_id)
         if self._state != "attached":
-            self._replayed += len(notices)
-        if is_caught_up(len(notices), POLL_LIMIT):
+            self._replayed += len(entries)
+        if is_caught_up(len(entries), POLL_LIMIT):
             if self._state == "lost":
                 self._reconnects += 1
                 self._enter("attached", f"connected again, {self._replayed} entries replayed")
@@ -353,17 +355,20 @@ class Listener:
             self._drop_header_link()
             return [b""] * len(commands)
 
+    def _drop_links(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        self._drop_header_link()
+
     def _drop_header_link(self) -> None:
         link, self._header_link = self._header_link, None
         if link is not None:
             link.close()
 
     def _lose(self, error: Exception) -> None:
-        link, self._link = self._link, None
         self._last_error = f"{type(error).__name__}: {error}"
-        if link is not None:
-            link.close()
-        self._drop_header_link()
+        self._drop_links()
         self._enter("lost", f"lost the stream: {self._last_error}", level=WARNING)
 
     def _enter(self, state: State, message: str, *, level: int = INFO) -> None:
@@ -383,6 +388,8 @@ def _run(reference: weakref.ref[Listener], closing: threading.Event) -> None:
             return
         listener._step()
         del listener
+    if (listener := reference()) is not None:
+        listener._drop_links()
 
 
 def _after_fork_in_child() -> None:

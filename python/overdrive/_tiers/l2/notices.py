@@ -1,65 +1,36 @@
-"""The entries of the stream of invalidations."""
+"""The entries of the stream of invalidations, with their ids."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from overdrive._tiers.l2.positions import StreamId
+from overdrive._tiers.l2.scripts import Notice, read_notice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from typing import Any
 
-__all__ = ("Kind", "Notice", "notices_of")
+__all__ = ("Entry", "entries_of")
 
-Kind: TypeAlias = Literal["key", "tag", "clear", "probe"]
+# What a version that this one does not know may have meant: dropping too much is always right.
+UNKNOWN = Notice("c", b"", 0, ())
 
-_KINDS: dict[bytes, Kind] = {b"k": "key", b"t": "tag", b"c": "clear", b"p": "probe"}
 
-
-class Notice(NamedTuple):
-    """What one entry says.
-
-    Attributes:
-        stream_id: the id of the entry.
-        kind: what was invalidated: keys, tags, everything; or nothing, for an entry that only shows that it arrives.
-        names: the keys or tags; of a probe, its token.
-        origin: the node that wrote it.
-        clock: the tag clock right after it; 0 if the entry does not say.
-    """
+class Entry(NamedTuple):
+    """A notice, and the id that it has in the stream."""
 
     stream_id: StreamId
-    kind: Kind
-    names: tuple[bytes, ...]
-    origin: bytes
-    clock: int
+    notice: Notice
 
 
-def notices_of(reply: Any) -> list[Notice]:  # noqa: ANN401 - what the parser makes of it
-    """Return what `XREAD` of one stream answered, oldest first.
-
-    Entries of a kind that this version does not know are taken as a clear: dropping too much is always right.
-    """
-    return [_notice(stream_id, fields) for stream_id, fields in _entries(reply)]
-
-
-def _entries(reply: Any) -> Iterator[tuple[bytes, Sequence[bytes]]]:  # noqa: ANN401
-    if reply:  # RESP3 answers with a map, RESP2 with a list of pairs
-        streams = reply.items() if isinstance(reply, dict) else reply
-        for _, entries in streams:
-            yield from entries
-
-
-def _notice(stream_id: bytes, fields: Sequence[bytes]) -> Notice:
-    kind: Kind = "clear"
-    names: list[bytes] = []
-    origin, clock = b"", 0
-    for name, value in zip(fields[::2], fields[1::2], strict=True):
-        if name == b"kind":
-            kind = _KINDS.get(value, "clear")
-        elif name == b"name":
-            names.append(value)
-        elif name == b"origin":
-            origin = value
-        elif name == b"clock":
-            clock = int(value)
-    return Notice(StreamId.parse(stream_id), kind, tuple(names), origin, clock)
+def entries_of(reply: Any) -> list[Entry]:  # noqa: ANN401 - what the parser makes of it
+    """Return what `XREAD` of one stream answered, oldest first; a notice that cannot be read is one of everything."""
+    if not reply:
+        return []
+    # RESP3 answers with a map of streams, RESP2 with a list of pairs.
+    streams = reply.items() if isinstance(reply, dict) else reply
+    return [
+        Entry(StreamId.parse(stream_id), read_notice(fields) or UNKNOWN)
+        for _, entries in streams
+        for stream_id, fields in entries
+    ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from overdrive._tiers.l2.link import Link
+    from overdrive._tiers.l2.link import BackplaneLink
 
 __all__ = ("Tracking",)
 
@@ -62,7 +62,7 @@ class Tracking:
         with self._lock:
             self._written.clear()
 
-    def start(self, link: Link, prefix: bytes) -> None:
+    def start(self, link: BackplaneLink, prefix: bytes) -> None:
         """Ask the server to report changes of values on this link."""
         link.ask(("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix + b"v:"))
 
