@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     #: A connection of redis-py, whose classes for blocking code and for asyncio have no common one.
     Owner: TypeAlias = Any
 
-__all__ = ("AsyncLink", "Link", "RefusedLogin", "open_async_link", "open_link", "require_client")
+__all__ = ("AsyncLink", "Link", "RefusedLogin", "key_slot", "open_async_link", "open_link", "require_client")
 
 CHUNK: Final = 65536
 
@@ -259,6 +259,14 @@ async def open_async_link(
         link.abort()
         raise
     return link
+
+
+def key_slot(key: bytes) -> int:
+    """Return the slot of a cluster that `key` is in."""
+    require_client()
+    from redis.crc import key_slot as slot_of
+
+    return slot_of(key)
 
 
 def require_client() -> None:
