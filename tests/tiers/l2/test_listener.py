@@ -19,7 +19,7 @@ from overdrive._tiers.l2.delivery import Hooks
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.listener import Listener
 from overdrive._tiers.l2.positions import StreamId
-from tests.tiers.l2.fakes import STALENESS, STEPS, RecordingCoherence, Recorder, make_listener, perform
+from tests.tiers.l2.fakes import STALENESS, STEPS, Recorder, RecordingCoherence, make_listener, perform
 from tests.tiers.servers import Server, eventually
 
 Listen = Callable[..., Listener]
@@ -164,6 +164,7 @@ def test_barrier_of_tasks(server: Server, client: Any, coherence: RecordingCoher
 
 def test_barrier_gives_up_after_its_timeout(server: Server, coherence: RecordingCoherence, listen: Listen) -> None:
     listener = listen(server.port)
+    eventually(lambda: coherence.is_trusted, "trusted")
     assert not listener.wait_applied(StreamId(2**60, 0), 0.02)
 
 
