@@ -13,23 +13,31 @@ __all__ = ("Facts", "Found")
 
 
 class Facts(NamedTuple):
-    """What an entry in memory knows of its value.
+    """What an entry in memory knows of its value, besides its times.
 
     Attributes:
+        key: its key, as bytes.
         version: names this writing of the value; 0 if it was never written outside of memory.
         created: when it was loaded or set: seconds since 1970.
-        tags: its tags.
+        epoch: the clock of tags when its load began.
+        tags: its tags, as far as they are known.
+        hashes: the hashes of its tags.
         tier: where it came from.
         stale: whether it is kept although it is out of date, as nothing better was to be had.
         on_disk: whether L3 has it.
+        is_private: whether it is kept out of L3.
     """
 
+    key: bytes
     version: int
     created: float
+    epoch: int
     tags: tuple[str, ...]
+    hashes: tuple[int, ...]
     tier: str
     stale: bool = False
     on_disk: bool = False
+    is_private: bool = False
 
 
 class Found:

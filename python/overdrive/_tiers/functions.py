@@ -32,19 +32,13 @@ if TYPE_CHECKING:
     from overdrive._tiers.terms import Terms
     from overdrive._tiers.tiers import Tiers
 
-__all__ = ("Decorator", "Keys", "TieredCoroutineFunction", "TieredFunction", "decorate")
+__all__ = ("Decorator", "TieredCoroutineFunction", "TieredFunction", "decorate")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _COROUTINE = 0x80
 _GENERATORS = 0x20 | 0x200
-
-
-class Keys(Protocol):
-    """Makes the key of a call outside of memory."""
-
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> bytes: ...
 
 
 class Decorator(Protocol):
@@ -146,14 +140,14 @@ class _InTiers:
 
     _tiers: Tiers
     _terms: Terms
-    _keys: Keys
+    _keys: Callable[[Hashable], bytes]
     _wants_context: bool
     _has_own_keys: bool
 
     def _ask(self, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ask:
         memo: Any = self
         return Ask(
-            self._keys(args, kwargs),
+            self._keys(key),
             _Memory(memo),
             key,
             self._terms,
@@ -256,7 +250,7 @@ class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
         return self._tiers.result_of(ask, await self(*args, **kwargs))
 
 
-def decorate(tiers: Tiers, options: Options, terms: Terms, keys_of: Callable[[Any], Keys], function: Any) -> Any:  # noqa: ANN401
+def decorate(tiers: Tiers, options: Options, terms: Terms, keys_of: Callable[[Any], Callable[[Hashable], bytes]], function: Any) -> Any:  # noqa: ANN401
     """Return a function whose results are kept in all tiers."""
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(decorate(tiers, options, terms, keys_of, function.__func__))

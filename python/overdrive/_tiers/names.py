@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from overdrive._core import xxh3_64
 
-__all__ = ("EVERYTHING", "key_name", "tag_hash", "tag_name")
+__all__ = ("EVERYTHING", "hash_of_text", "key_name", "tag_hash", "tag_name", "tag_text")
 
 
 def key_name(key: bytes) -> bytes:
@@ -22,8 +22,18 @@ def tag_hash(tag: str | bytes) -> int:
 
 def tag_name(hashed: int) -> bytes:
     """Return what a tag, by its hash, is called in the table of generations."""
-    return b"t" + hashed.to_bytes(8, "little")
+    return b"t%016x" % hashed
+
+
+def tag_text(hashed: int) -> bytes:
+    """Return what a tag, by its hash, is called in Redis."""
+    return b"%016x" % hashed
 
 
 #: The hash of the tag that everything has, and that a `clear` invalidates.
 EVERYTHING = tag_hash("*")
+
+
+def hash_of_text(text: bytes) -> int:
+    """Return the hash of a tag by what it is called in Redis."""
+    return EVERYTHING if text == b"*" else int(text, 16)

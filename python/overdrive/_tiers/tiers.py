@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from overdrive._core import Entry
 from overdrive._memoize.lifetimes import LONGEST, error_entry
 from overdrive._tiers.found import Facts, Found
-from overdrive._tiers.names import tag_name
+from overdrive._tiers.names import hash_of_text, key_name, tag_name
 from overdrive._tiers.promoting import SeenOnce
 from overdrive.exceptions import SerializationError, TierUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from typing import Any, Literal
 
     from overdrive._core import Coherence
@@ -102,7 +102,10 @@ class Tiers:
             hard=entry.expires - now + wall - facts.created,
             cost=entry.load_seconds,
             tags=facts.tags,
+            hashes=facts.hashes,
+            epoch=facts.epoch,
             stale=facts.stale,
+            is_private=facts.is_private,
         )
         return found, standing
 
@@ -140,7 +143,18 @@ class Tiers:
             stamp=stamp,
             names=names,
             needs_trust=isinf(until) and self.backplane is not None and not found.stale,
-            extra=Facts(found.version, found.created, found.tags, found.tier, found.stale, on_disk),
+            extra=Facts(
+                ask.key,
+                found.version,
+                found.created,
+                found.epoch,
+                found.tags,
+                found.hashes,
+                found.tier,
+                stale=found.stale,
+                on_disk=on_disk,
+                is_private=ask.terms.private or ask.terms.local or found.is_private,
+            ),
         )
         ask.memory.keep(ask.l1_key, entry, kept)
 
@@ -171,14 +185,14 @@ class Tiers:
             return False  # the disk forgets what is invalidated at once
         return await self.backplane.is_dead(io, found.epoch, found.hashes)
 
-    def encode(self, ask: Ask, found: Found) -> bytes:
+    def encode(self, key: bytes, found: Found) -> bytes:
         """Return the envelope of a value.
 
         Raises:
             SerializationError: the value cannot be written.
         """
         blob: bytes = self.codec.encode(
-            ask.key,
+            key,
             found.value,
             soft=found.soft,
             hard=found.hard,
@@ -215,25 +229,26 @@ class Tiers:
         heard_all = not row.suspect and row.attach == backplane.attach_id and self.is_trusted()
         return found, heard_all
 
-    def wants_disk(self, ask: Ask) -> bool:
-        """Return whether a key may be on the disk."""
-        return self.disk is not None and not (ask.terms.private or ask.terms.local)
+    def wants_disk(self, ask: Ask, found: Found | None = None) -> bool:
+        """Return whether a key, and this value of it, may be on the disk."""
+        terms = ask.terms
+        return self.disk is not None and not (terms.private or terms.local or (found is not None and found.is_private))
 
-    def to_disk(self, ask: Ask, found: Found, blob: bytes, stamp: int) -> bool:
+    def to_disk(self, key: bytes, found: Found, blob: bytes, stamp: int) -> bool:
         """Have a value written to L3, if it is worth it; return whether it is going to be."""
         disk = self.disk
-        if disk is None or found.is_private or not self.wants_disk(ask):
+        if disk is None:
             return False
         wall = self.wall()
         left = found.hard - found.age(wall)
         if left < _WORTH_DISK_SECONDS:
             self.counters.skipped("short")
             return False
-        names = (*ask.names, *map(tag_name, found.hashes))
+        names = (key_name(key), *map(tag_name, found.hashes))
         coherence = self.coherence
         backplane = self.backplane
         queued: bool = disk.put_later(
-            ask.key,
+            key,
             blob,
             expires=inf if isinf(left) else wall + left,
             version=found.version,
@@ -242,6 +257,36 @@ class Tiers:
             is_current=lambda: coherence.is_current(stamp, names),
         )
         return queued
+
+    def demote(self, key: Hashable, entry: Entry) -> None:
+        """Write what memory had no room for any more to L3, if that does not have it and it may be believed."""
+        facts = entry.extra
+        if self.disk is None or not isinstance(facts, Facts) or facts.on_disk or facts.stale:
+            return
+        if entry.standing != "current" or entry.error is not None or facts.is_private:
+            return
+        now, wall = self.now(), self.wall()
+        found = Found(
+            entry.value,
+            "l1",
+            version=facts.version,
+            created=facts.created,
+            soft=entry.fresh_until - now + wall - facts.created,
+            hard=entry.expires - now + wall - facts.created,
+            cost=entry.load_seconds,
+            tags=facts.tags,
+            hashes=facts.hashes,
+            epoch=facts.epoch,
+        )
+        try:
+            self.to_disk(facts.key, found, self.encode(facts.key, found), entry.stamp)
+        except SerializationError as error:
+            self.counters.unserializable(error)
+
+    def forget_tags(self, texts: tuple[bytes, ...]) -> None:
+        """Remove from L3 what has one of these tags, by what they are called in Redis."""
+        if self.disk is not None:
+            self.disk.delete_tags(map(hash_of_text, texts))
 
     # --- storing what was loaded --------------------------------------------------------------------
 
@@ -254,7 +299,7 @@ class Tiers:
         if backplane is None:
             return True
         try:
-            blob = self.encode(ask, found)
+            blob = self.encode(ask.key, found)
         except SerializationError as error:
             # It is of use to this instance, though to no other one.
             self.counters.unserializable(error)
@@ -269,7 +314,8 @@ class Tiers:
             return True  # perhaps; if not, it expires
         if is_stored:
             self.counters.stored("l2")
-            self.keep(ask, found, stamp, on_disk=self.to_disk(ask, found, blob, stamp))
+            on_disk = self.wants_disk(ask, found) and self.to_disk(ask.key, found, blob, stamp)
+            self.keep(ask, found, stamp, on_disk=on_disk)
         else:
             self.counters.overtaken()
         return True
@@ -277,9 +323,9 @@ class Tiers:
     def store_here(self, ask: Ask, found: Found, stamp: int) -> None:
         """Store what was loaded where there is no Redis."""
         on_disk = False
-        if found.hard > 0 and self.wants_disk(ask):
+        if found.hard > 0 and self.wants_disk(ask, found):
             try:
-                on_disk = self.to_disk(ask, found, self.encode(ask, found), stamp)
+                on_disk = self.to_disk(ask.key, found, self.encode(ask.key, found), stamp)
             except SerializationError as error:
                 self.counters.unserializable(error)
         self.keep(ask, found, stamp, on_disk=on_disk)

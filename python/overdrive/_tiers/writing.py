@@ -13,7 +13,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from overdrive._tiers.names import key_name, tag_hash, tag_name
+from overdrive._tiers.names import key_name, tag_hash, tag_name, tag_text
 from overdrive.exceptions import TierUnavailable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     outside = (backplane is not None or tiers.disk is not None) and not ask.terms.local
     if backplane is not None:
         found.epoch = backplane.clock
-    blob = tiers.encode(ask, found) if outside else None
+    blob = tiers.encode(ask.key, found) if outside else None
     if found.hard <= 0:
         await invalidate(tiers, io, (ask.key,))
         ask.memory.drop(ask.l1_key)
@@ -46,11 +46,10 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     before = coherence.bump(*ask.names)
     began = tiers.now()
     until = inf
-    is_in_order = True
     if backplane is not None and not ask.terms.local and blob is not None:
         try:
             step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
-            backplane.expect(await io.redis(backplane.redis, step), is_own=coherence.is_current(before, ask.names))
+            await io.redis(backplane.redis, step)
             tiers.counters.stored("l2")
         except TierUnavailable as error:
             tiers.counters.unavailable("l2", error)
@@ -61,33 +60,32 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     if tiers.disk is not None:
         await io.disk(tiers.disk.delete, ask.key)
     on_disk = False
-    if blob is not None and until == inf and is_in_order:
-        on_disk = tiers.to_disk(ask, found, blob, stamp)
+    if blob is not None and until == inf and is_in_order and tiers.wants_disk(ask, found):
+        on_disk = tiers.to_disk(ask.key, found, blob, stamp)
     if is_in_order:
         tiers.keep(ask, found, stamp, until=until, on_disk=on_disk)
     else:
         ask.memory.drop(ask.l1_key)
 
 
-async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> int:
-    """Remove keys from all tiers of all instances; return how many of them Redis or the disk had."""
+async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> None:
+    """Remove keys from all tiers of all instances."""
     keys = tuple(keys)
     if not keys:
-        return 0
+        return
     names = tuple(map(key_name, keys))
-    coherence, backplane, removed = tiers.coherence, tiers.backplane, 0
+    coherence, backplane = tiers.coherence, tiers.backplane
     coherence.bump(*names)
     if backplane is not None:
         try:
-            removed = await io.redis(backplane.redis, backplane.steps.invalidate(keys))
+            await io.redis(backplane.redis, backplane.steps.invalidate(keys))
         except TierUnavailable as error:
             tiers.counters.unavailable("l2", error)
             backplane.queue_keys(keys)
         coherence.bump(*names)
     tiers.counters.invalidated(len(keys))
     if tiers.disk is not None:
-        removed = max(removed, await io.disk(tiers.disk.delete_many, keys))
-    return removed
+        await io.disk(tiers.disk.delete_many, keys)
 
 
 async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
@@ -100,11 +98,11 @@ async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
     coherence.bump(*names)
     if backplane is not None:
         try:
-            clock = await io.redis(backplane.redis, backplane.steps.invalidate_tags(tags))
-            backplane.note_tags(hashes, clock)
+            change = await io.redis(backplane.redis, backplane.steps.invalidate_tags(list(map(tag_text, hashes))))
+            backplane.note_tags(hashes, change.clock)
         except TierUnavailable as error:
             tiers.counters.unavailable("l2", error)
-            backplane.queue_tags(tags)
+            backplane.queue_tags(hashes)
         coherence.bump(*names)
     tiers.counters.invalidated_tags(len(tags))
     if tiers.disk is not None:
@@ -117,7 +115,8 @@ async def clear(tiers: Tiers, io: IO) -> None:
     coherence.bump_all()
     if backplane is not None:
         try:
-            backplane.note_clear(await io.redis(backplane.redis, backplane.steps.clear()))
+            change = await io.redis(backplane.redis, backplane.steps.clear())
+            backplane.note_clear(change.clock)
         except TierUnavailable as error:
             tiers.counters.unavailable("l2", error)
             backplane.queue_clear()

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from overdrive._core import xxh3_64
-from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.positions import StreamId
+from overdrive._tiers.names import EVERYTHING, tag_text
+from overdrive.exceptions import TierUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from overdrive._tiers.driving import IO
     from overdrive._tiers.l2.canary import Canary
+    from overdrive._tiers.l2.epochs import TagEpochs
     from overdrive._tiers.l2.leases import Leases
     from overdrive._tiers.l2.listener import Listener
     from overdrive._tiers.l2.recovery import RecoveryQueue
     from overdrive._tiers.l2.scripts import Steps
     from overdrive._tiers.l2.tier import RedisTier
 
-__all__ = ("EVERYTHING", "Backplane", "hash_of_tag")
-
-
-def hash_of_tag(tag: bytes) -> int:
-    """Return the hash that stands for a tag in envelopes."""
-    return xxh3_64(tag)
-
-
-#: The hash of the tag that everything has, and that a `clear` invalidates.
-EVERYTHING: Final = hash_of_tag(b"*")
+__all__ = ("Backplane",)
 
 
 class Backplane:
@@ -38,5 +29,109 @@ class Backplane:
     Attributes:
         redis: does steps.
         steps: makes them.
-        leases: what is being loaded here, so that its leases are extended.
+        listener: applies what others invalidate.
+        leases: what is being loaded here.
+        recovery: invalidations that Redis has not taken yet.
+        canary: probes whether invalidations arrive.
     """
+
+    def __init__(
+        self,
+        *,
+        redis: RedisTier,
+        steps: Steps,
+        listener: Listener,
+        epochs: TagEpochs,
+        leases: Leases,
+        recovery: RecoveryQueue,
+        canary: Canary,
+    ) -> None:
+        self.redis = redis
+        self.steps = steps
+        self.listener = listener
+        self.leases = leases
+        self.recovery = recovery
+        self.canary = canary
+        self._epochs = epochs
+
+    @property
+    def attach_id(self) -> bytes:
+        """Names the listening without a gap that goes on."""
+        return self.listener.attach_id
+
+    @property
+    def clock(self) -> int:
+        """The clock of tags, as far as this instance knows: what is set now has no older epoch than this."""
+        return self._epochs.known_clock
+
+    def start(self) -> None:
+        """Listen, if this process does not yet."""
+        self.listener.start()
+        self.canary.start()
+
+    async def is_dead(self, io: IO, epoch: int, hashes: tuple[int, ...]) -> bool:
+        """Return whether one of a value's tags, or everything, was invalidated after its load began at `epoch`.
+
+        Raises:
+            TierUnavailable: that is not known here, and Redis does not answer.
+        """
+        everything = (EVERYTHING, *hashes)
+        generation = self._epochs.generation
+        verdict = self._epochs.judge(epoch, everything)
+        if verdict.dead or not verdict.unknown:
+            return verdict.dead
+        clocks = await io.redis(self.redis, self.steps.tag_epochs([tag_text(value) for value in hashes]))
+        self._epochs.learn_looked_up(dict(zip(everything, clocks, strict=True)), generation)
+        return max(clocks) > epoch
+
+    async def barrier(self, io: IO, timeout: float) -> bool:
+        """Wait until what was invalidated before this call is applied here; return whether it is."""
+        try:
+            position = StreamId.parse(await io.redis(self.redis, self.steps.position()))
+        except TierUnavailable:
+            return False
+        if io.is_blocking:
+            return self.listener.wait_applied(position, timeout)
+        return await self.listener.wait_applied_async(position, timeout)
+
+    # --- what is known at once ----------------------------------------------------------------------
+
+    def note_tags(self, hashes: Iterable[int], clock: int) -> None:
+        """Know of tags that this instance has invalidated, before the listener hears of it."""
+        for value in hashes:
+            self._epochs.learn(value, clock)
+
+    def note_clear(self, clock: int) -> None:
+        """Know of a clear likewise."""
+        self._epochs.learn(EVERYTHING, clock)
+
+    # --- what has to wait ---------------------------------------------------------------------------
+
+    def queue_keys(self, keys: Iterable[bytes]) -> None:
+        """Invalidate keys when Redis answers again."""
+        self.recovery.add_keys(keys)
+
+    def queue_tags(self, hashes: Iterable[int]) -> None:
+        """Invalidate tags then."""
+        self.recovery.add_tags(map(tag_text, hashes))
+
+    def queue_clear(self) -> None:
+        """Clear everything then."""
+        self.recovery.add_clear()
+
+    # --- ending -------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the threads and the connections of blocking code."""
+        self.canary.close()
+        self.listener.close()
+        self.leases.close()
+        self.recovery.close()
+        self.redis.close()
+
+    async def aclose(self) -> None:
+        """Do that, and end the connections of this event loop."""
+        import asyncio
+
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
+        await self.redis.aclose()

@@ -1,0 +1,218 @@
+"""Making the parts of a tiered cache from what its user asked for, and ending them."""
+
+from __future__ import annotations
+
+import os
+import time
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from overdrive._core import Coherence
+from overdrive._memoize.options import Options
+from overdrive._tiers.keys import key_encoder
+from overdrive._tiers.memory import SharedMemory
+from overdrive._tiers.names import hash_of_text
+from overdrive._tiers.quantities import parse_bytes
+from overdrive._tiers.stats import Counters
+from overdrive._tiers.terms import Terms, duration, terms
+from overdrive._tiers.tiers import Tiers
+from overdrive.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from typing import Any
+
+    from overdrive._tiers.l2.backplane import Backplane
+    from overdrive._tiers.l3.tier import DiskTier
+    from overdrive._tiers.values.codec import Codec
+
+__all__ = ("Parts", "build")
+
+# Options of the cache that are the terms of its values unless they have others.
+_TERMS = (
+    "ttl",
+    "stale",
+    "stale_if_error",
+    "early",
+    "jitter",
+    "negative_ttl",
+    "soft_timeout",
+    "hard_timeout",
+    "wait_timeout",
+)
+_THROTTLE_SECONDS = 30.0
+
+
+class Parts(NamedTuple):
+    """What a tiered cache is made of.
+
+    Attributes:
+        namespace: what tells it from others.
+        tiers: what the logic works on.
+        memory: L1.
+        terms: on which terms values are cached unless they have others.
+        encode_key: makes bytes of a key.
+        policy: what memory evicts.
+        maxsize: how many items it keeps; `None` if the limit is in bytes.
+    """
+
+    namespace: str
+    tiers: Tiers
+    memory: SharedMemory
+    terms: Terms
+    encode_key: Callable[[Hashable], bytes]
+    policy: str
+    maxsize: float | None
+
+
+def build(**options: Any) -> Parts:  # noqa: ANN401 - checked here, one by one
+    """Return the parts of a cache.
+
+    Raises:
+        ConfigError: an option, or a combination, cannot work.
+        TypeError: one is of the wrong type.
+    """
+    clock = options["clock"]
+    now: Callable[[], float] = clock or time.monotonic
+    wall: Callable[[], float] = clock or time.time
+    namespace = _namespace(options["namespace"])
+    own_terms = terms(
+        Terms(Options(ttl=3600.0, timed=True, clock=clock)), **{name: options[name] for name in _TERMS}
+    )
+    horizon = duration("max_staleness", options["max_staleness"])
+    lease = duration("lease", options["lease"])
+    if options["on_disconnect"] not in ("l2", "stale"):
+        raise ConfigError(f"on_disconnect must be 'l2' or 'stale', got {options['on_disconnect']!r}")
+    if horizon < 0.02 or horizon == inf:
+        raise ConfigError(f"max_staleness must be at least 0.02 s and finite, got {horizon!r}")
+    if not 0.05 <= lease < inf:
+        raise ConfigError(f"lease must be at least 0.05 s and finite, got {lease!r}")
+    encode_key = key_encoder(hash_keys=options["hash_keys"], secret=_first_secret(options["secret"]))
+    counters = Counters()
+    codec = _codec(namespace, options)
+    folder = None if options["l3"] is None else Path(options["l3"]) / namespace
+    disk = None if folder is None else _disk(folder, options, wall)
+    # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
+    shares = folder is not None and options["l2"] is None
+    coherence = Coherence(folder / "generations" if folder is not None and shares else None)
+    tiers = Tiers(
+        coherence=coherence,
+        codec=codec,
+        backplane=None,
+        disk=disk,
+        counters=counters,
+        horizon=horizon,
+        on_disconnect=options["on_disconnect"],
+        lease_seconds=lease,
+        throttle_seconds=_THROTTLE_SECONDS,
+        now=now,
+        wall=wall,
+    )
+    if options["l2"] is None:
+        coherence.trust(inf)
+    else:
+        tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
+    maxsize, max_bytes = _memory_limits(options["l1"])
+    memory = SharedMemory(maxsize, max_bytes, options["policy"], None if disk is None else tiers.demote, clock)
+    return Parts(namespace, tiers, memory, own_terms, encode_key, options["policy"], maxsize)
+
+
+def _namespace(namespace: object) -> str:
+    from overdrive._tiers.l2.scripts import check_namespace
+
+    if not isinstance(namespace, str):
+        raise TypeError(f"namespace must be a str, got {namespace!r}")
+    return check_namespace(namespace)
+
+
+def _memory_limits(l1: object) -> tuple[float | None, int | None]:
+    if isinstance(l1, str):
+        return None, _bytes("l1", l1)
+    if isinstance(l1, bool) or not isinstance(l1, (int, float)):
+        raise TypeError(f"l1 must be a number of items or a size such as '64MB', got {l1!r}")
+    if not l1 >= 1:
+        raise ConfigError(f"l1 must be at least 1 item, got {l1!r}")
+    return (None if l1 == inf else l1), None
+
+
+def _bytes(name: str, size: Any) -> int:  # noqa: ANN401 - what is wrong is said
+    try:
+        return parse_bytes(size)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def _first_secret(secret: Any) -> bytes | None:  # noqa: ANN401 - checked by the codec
+    first = secret if secret is None or isinstance(secret, (str, bytes)) else next(iter(secret), None)
+    return first.encode() if isinstance(first, str) else first
+
+
+def _codec(namespace: str, options: dict[str, Any]) -> Codec:
+    from overdrive._tiers.values.codec import Codec
+
+    return Codec(
+        namespace,
+        secret=options["secret"],
+        serializer=options["serializer"],
+        version=options["version"],
+        compression=options["compression"],
+        encrypt=options["encrypt"],
+        max_raw=_bytes("max_value_bytes", options["max_value_bytes"]),
+        shared=options["l2"] is not None,
+        allow_unsigned_pickle=options["allow_unsigned_pickle"],
+    )
+
+
+def _disk(folder: Path, options: dict[str, Any], wall: Callable[[], float]) -> DiskTier:
+    from overdrive._tiers.l3.tier import DiskTier
+
+    max_bytes = options["l3_max_bytes"]
+    return DiskTier(
+        folder,
+        max_entries=options["l3_max_entries"],
+        max_bytes=None if max_bytes is None else _bytes("l3_max_bytes", max_bytes),
+        clock=wall,
+    )
+
+
+def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: float, lease: float) -> Backplane:
+    from overdrive._tiers.l2.backplane import Backplane
+    from overdrive._tiers.l2.canary import Canary
+    from overdrive._tiers.l2.delivery import Hooks
+    from overdrive._tiers.l2.epochs import TagEpochs
+    from overdrive._tiers.l2.leases import Leases
+    from overdrive._tiers.l2.link import ConnectionLink
+    from overdrive._tiers.l2.listener import Listener
+    from overdrive._tiers.l2.recovery import RecoveryQueue
+    from overdrive._tiers.l2.scripts import Steps
+    from overdrive._tiers.l2.tier import RedisTier
+    from overdrive._tiers.l2.tracking import Tracking
+
+    origin = os.urandom(8).hex().encode()
+    redis = RedisTier(options["l2"], namespace=namespace, budget=duration("budget", options["budget"]))
+    steps = Steps(namespace, origin=origin, limit=options["l2_max_entries"] or 0)
+    epochs = TagEpochs()
+    disk = tiers.disk
+    hooks = Hooks() if disk is None else Hooks(on_keys=disk.delete_many, on_tags=tiers.forget_tags, on_clear=disk.clear)
+    listener = Listener(
+        redis.connect_listener,
+        steps.prefix,
+        tiers.coherence,
+        epochs=epochs,
+        hash_tag=hash_of_text,
+        max_staleness=horizon,
+        hooks=hooks,
+        tracking=Tracking() if options["tracking"] else None,
+        origin=origin,
+    )
+    lease_ms = max(1, round(lease * 1000))
+    return Backplane(
+        redis=redis,
+        steps=steps,
+        listener=listener,
+        epochs=epochs,
+        leases=Leases(lambda key, token: redis.call(steps.extend(key, token, lease_ms)), lease),
+        recovery=RecoveryQueue(),
+        canary=Canary(listener, lambda token: redis.call(steps.probe(token))),
+    )
