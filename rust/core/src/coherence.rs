@@ -43,6 +43,18 @@ pub const fn words(slots: usize) -> usize {
     SLOTS + slots
 }
 
+/// The first words of a new table whose clock shows `start`; all others are 0.
+///
+/// With a `start` that the clock of a table which was there before has not reached, whoever still
+/// uses that one finds everything suspect, and nothing current that is not.
+pub fn beginning(start: u64) -> [u64; SLOTS] {
+    let mut words = [0; SLOTS];
+    words[CLOCK] = start;
+    words[BUMPS] = start;
+    words[ALL] = start;
+    words
+}
+
 /// A view of the words of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
@@ -61,7 +73,7 @@ pub enum Standing {
 }
 
 impl<'a> Table<'a> {
-    /// The table in `words`, all of which are 0 at first; `None` if they are too few or too many for one.
+    /// The table in `words`, all of which are 0 at first, or as [`beginning`] says; `None` if they are too few or too many for one.
     pub fn new(words: &'a [AtomicU64]) -> Option<Self> {
         let slots = words.len().checked_sub(SLOTS)?;
         (1..=MAX_SLOTS).contains(&slots).then_some(Self { words })
@@ -122,7 +134,7 @@ impl<'a> Table<'a> {
 
     /// Whether only counting can have made the times in the table what they are.
     pub fn is_sound(self) -> bool {
-        let latest = self.words[ALL..]
+        let latest = self.words[BUMPS..]
             .iter()
             .map(|word| word.load(Ordering::SeqCst))
             .max();
@@ -277,6 +289,23 @@ mod tests {
         assert!(table.is_sound());
         memory[CLOCK].store(u64::MAX, Ordering::Relaxed);
         assert!(!table.is_sound());
+    }
+
+    #[test]
+    fn what_is_kept_of_an_older_table_is_suspect_in_a_newer_one() {
+        let memory = memory(16);
+        let table = Table::new(&memory).expect("enough words");
+        table.bump([1]);
+        let proof = Proof::new(table.stamp(), [5]);
+        assert!(proof.is_current(table));
+        for (word, value) in memory.iter().zip(beginning(100)) {
+            word.store(value, Ordering::Relaxed);
+        }
+        assert!(table.is_sound());
+        assert!(!proof.is_current(table));
+        assert_eq!(proof.standing(table), Standing::Suspect);
+        assert!(Proof::new(table.stamp(), [5]).is_current(table));
+        assert_eq!(table.bump([5]), 101);
     }
 
     #[test]

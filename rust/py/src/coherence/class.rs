@@ -112,6 +112,12 @@ impl Coherence {
         Ok(table.is_current(stamp, slots_of(table, names.try_iter()?)?))
     }
 
+    /// Return whether processes that open the path now share this table: false after the file was removed or
+    /// replaced. Costs a look into the file system. Always true without a path.
+    fn is_attached(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.shared.memory.is_at(self.path.as_deref()))
+    }
+
     /// Say until when this process hears of every invalidation: seconds of `time.monotonic()`; `math.inf` for ever.
     ///
     /// Entries that need trust are returned before then only. At first nothing is trusted. Not shared with
@@ -131,7 +137,7 @@ impl Coherence {
 
     #[getter]
     fn path(&self) -> Option<&std::ffi::OsStr> {
-        self.path.as_ref().map(|path| path.as_os_str())
+        self.path.as_deref().map(std::path::Path::as_os_str)
     }
 
     #[getter]

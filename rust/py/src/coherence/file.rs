@@ -2,9 +2,12 @@
 //!
 //! The file is a header of 64 bytes (magic, version, slots; the rest 0), then the words of the table, all
 //! in the host's byte order. Whoever finds it empty, or begun by someone who died over it, makes it while
-//! it holds the file's lock: zeros first, which takes up the space on the disk, then the header. So a file with
-//! a header is complete. Nobody makes a file shorter; who has it mapped when another program does is
-//! killed by the system (SIGBUS), as with any mapped file.
+//! it holds the file's lock: zeros first, which takes up the space on the disk, then the beginning with the
+//! header. So a file with a header is complete. Nobody makes a file shorter; who has it mapped when another
+//! program does is killed by the system (SIGBUS) when it looks at what is missing, as with any mapped file.
+//!
+//! The clock of a new table shows microseconds of the time of day. So it is ahead of that of one that was
+//! there before, in the same file before somebody emptied it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -13,8 +16,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use overdrive_core::coherence::{Table, words};
+use overdrive_core::coherence::{Table, beginning, words};
 
 const HEADER: usize = 64;
 const MAGIC: [u8; 8] = *b"odcoher\n";
@@ -38,6 +42,8 @@ impl From<io::Error> for Refusal {
 pub struct Mapping {
     start: NonNull<u8>,
     len: usize,
+    /// Device and number of the file.
+    identity: (u64, u64),
 }
 
 // SAFETY: the mapping is plain memory that is reached as atomic words only.
@@ -46,6 +52,12 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    /// Whether a path leads to this file.
+    pub fn is_at(&self, path: &Path) -> bool {
+        std::fs::symlink_metadata(path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+    }
+
     /// The words of the table.
     #[inline(always)]
     pub fn words(&self) -> &[AtomicU64] {
@@ -155,7 +167,13 @@ fn is_unfinished(file: &File, len: usize) -> io::Result<bool> {
 
 fn make(file: &File, slots: usize, len: usize) -> io::Result<()> {
     file.write_all_at(&vec![0; len], 0)?;
-    file.write_all_at(&header(slots), 0)
+    let start = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64);
+    // All in one call, so that nobody can die in the middle.
+    let mut first = header(slots).to_vec();
+    first.extend(beginning(start).iter().flat_map(|word| word.to_ne_bytes()));
+    file.write_all_at(&first, 0)
 }
 
 fn header(slots: usize) -> [u8; HEADER] {
@@ -205,6 +223,8 @@ fn check_header(file: &File, slots: usize, len: usize) -> Result<(), Refusal> {
 }
 
 fn map(file: &File, len: usize) -> io::Result<Mapping> {
+    let metadata = file.metadata()?;
+    let identity = (metadata.dev(), metadata.ino());
     // SAFETY: a new mapping of a file that is `len` bytes long.
     let start = unsafe {
         libc::mmap(
@@ -220,7 +240,11 @@ fn map(file: &File, len: usize) -> io::Result<Mapping> {
         return Err(io::Error::last_os_error());
     }
     match NonNull::new(start.cast()) {
-        Some(start) => Ok(Mapping { start, len }),
+        Some(start) => Ok(Mapping {
+            start,
+            len,
+            identity,
+        }),
         None => Err(ErrorKind::OutOfMemory.into()),
     }
 }

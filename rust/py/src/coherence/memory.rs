@@ -1,6 +1,7 @@
 //! The words of a table, wherever they are.
 
 use std::collections::TryReserveError;
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
 use overdrive_core::coherence::{Table, words};
@@ -22,6 +23,15 @@ impl Memory {
         zeros.try_reserve_exact(words(slots))?;
         zeros.resize_with(words(slots), AtomicU64::default);
         Ok(Self::Heap(zeros.into_boxed_slice()))
+    }
+
+    /// Whether those who open a table at `path` now open this one; true without a file.
+    pub fn is_at(&self, path: Option<&Path>) -> bool {
+        match (self, path) {
+            #[cfg(unix)]
+            (Self::File(mapping), Some(path)) => mapping.is_at(path),
+            _ => true,
+        }
     }
 
     /// The table.
