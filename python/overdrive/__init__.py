@@ -57,7 +57,9 @@ if TYPE_CHECKING:
     from overdrive._simulate.results import Simulation
     from overdrive._simulate.run import simulate
     from overdrive._tiers.config import PerformanceConfig
+    from overdrive._tiers.context import LoadContext
     from overdrive._tiers.level import OptimizationLevel
+    from overdrive._tiers.result import Result
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
@@ -76,6 +78,7 @@ __all__ = (
     "LFUCache",
     "LIRSCache",
     "LRUCache",
+    "LoadContext",
     "MemoInfo",
     "MemoryCache",
     "MissingExtraError",
@@ -88,6 +91,7 @@ __all__ = (
     "RRCache",
     "Recommendation",
     "Recording",
+    "Result",
     "S3FIFOCache",
     "SerializationError",
     "SieveCache",
@@ -120,9 +124,11 @@ __all__ = (
 def __getattr__(name: str) -> object:
     """Load what services do not need, when it is asked for."""
     where = {
+        "LoadContext": "_tiers.context",
         "OptimizationLevel": "_tiers.level",
         "PerformanceConfig": "_tiers.config",
         "Recommendation": "_simulate.advice",
+        "Result": "_tiers.result",
         "Simulation": "_simulate.results",
         "WhatIf": "_what_if",
         "WhatIfRow": "_what_if",
