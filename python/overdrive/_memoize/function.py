@@ -231,7 +231,7 @@ class Memoized(Memo, Generic[_P, _R]):
             return ABSENT
         if isinstance(stored, Entry):
             verdict = judge(self._options, stored, self._options.now())
-            if verdict is Verdict.GONE or verdict is Verdict.FALLBACK:
+            if verdict is not Verdict.FRESH and verdict is not Verdict.REFRESH:
                 return ABSENT
         return stored
 

@@ -10,6 +10,8 @@ The functions that load results, in threads and in tasks, ask here; so both have
 - While it is fresh, a lookup may ask for it to be computed *early*: with a probability that rises towards
   the end, and sooner for results that took long (XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic
   Cache Stampede Prevention", VLDB 2015).
+- Whatever its age, a result is returned only while it is *current* (see `Entry.standing`): one that was invalidated is
+  gone, and one that may have been is doubtful, to be compared with its origin or computed anew.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Verdict:
     FRESH: Final = "return it"
     REFRESH: Final = "return it, and compute it anew meanwhile"
     FALLBACK: Final = "compute it anew, and return it if that fails"
+    DOUBTFUL: Final = "find out whether it was invalidated, or compute it anew"
     GONE: Final = "compute it anew"
 
 
@@ -52,6 +55,9 @@ def judge(options: Options, entry: Entry, now: float) -> str:
     """Say what to do with an entry that was found."""
     if now >= entry.expires:  # of age, or unused for too long
         return Verdict.GONE
+    standing = entry._standing(now)
+    if standing != "current":
+        return Verdict.GONE if standing == "invalid" else Verdict.DOUBTFUL
     fresh_until = entry.fresh_until
     if now < fresh_until:
         if entry.error is None and options.early:

@@ -24,6 +24,7 @@
 //! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
 //! - [`recorder`], [`what_if`]: the same for a cache in use.
 //! - [`snapshot`]: the frame of snapshot files.
+//! - [`coherence`]: what was invalidated since it was loaded, for threads and processes.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
 //! segments; whatever may allocate
@@ -34,6 +35,7 @@
 
 pub mod ages;
 pub mod budget;
+pub mod coherence;
 pub mod ghosts;
 pub mod heap;
 pub mod hints;

@@ -1,5 +1,15 @@
 //! `time.monotonic`, read without calling Python.
 
+use pyo3::prelude::*;
+
+/// `time.monotonic()` on any platform.
+pub fn present(py: Python<'_>) -> PyResult<f64> {
+    if cfg!(target_os = "linux") {
+        return Ok(monotonic());
+    }
+    py.import("time")?.call_method0("monotonic")?.extract()
+}
+
 /// Seconds, exactly as `time.monotonic()` gives them.
 #[cfg(target_os = "linux")]
 pub fn monotonic() -> f64 {

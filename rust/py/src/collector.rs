@@ -16,11 +16,13 @@ use pyo3::types::{PyList, PyType};
 use crate::cache::Cache;
 use crate::classes;
 use crate::memory::MemoryCache;
+use crate::tiered::TieredCache;
 
 /// The functions that were there before, by family of classes.
-static ORIGINALS: [AtomicPtr<c_void>; 2] = [const { AtomicPtr::new(null_mut()) }; 2];
+static ORIGINALS: [AtomicPtr<c_void>; 3] = [const { AtomicPtr::new(null_mut()) }; 3];
 const CACHES: usize = 0;
 const MEMORY: usize = 1;
+const TIERED: usize = 2;
 
 unsafe extern "C" fn traverse<const FAMILY: usize>(
     slf: *mut PyObject,
@@ -39,12 +41,14 @@ unsafe extern "C" fn traverse<const FAMILY: usize>(
     }
 }
 
-/// Makes instances of `Cache`, `MemoryCache` and everything derived from them show their class, unless
+/// Makes instances of `Cache`, `MemoryCache`, `TieredCache` and everything derived from them show their class, unless
 /// they do: a reference shown twice would free what is in use.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     family::<CACHES>(&py.get_type::<Cache>(), &classes::all(py))?;
     let memory = py.get_type::<MemoryCache>();
-    family::<MEMORY>(&memory, std::slice::from_ref(&memory))
+    family::<MEMORY>(&memory, std::slice::from_ref(&memory))?;
+    let tiered = py.get_type::<TieredCache>();
+    family::<TIERED>(&tiered, std::slice::from_ref(&tiered))
 }
 
 fn family<const FAMILY: usize>(

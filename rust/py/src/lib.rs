@@ -12,6 +12,8 @@
 //! - `sizing`: how much memory an object keeps alive.
 //! - `snapshot`: records of a cache in files.
 //! - `memo`: functions whose results are kept.
+//! - `coherence`: which of them were invalidated meanwhile.
+//! - `tiered`: the first tier of a cache with several.
 //! - `simulate`: traces, and replays of them.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
@@ -23,6 +25,7 @@ mod cache;
 mod choice;
 mod classes;
 mod clock;
+mod coherence;
 mod collector;
 mod config;
 mod construct;
@@ -47,6 +50,7 @@ mod state;
 mod store;
 #[cfg(thread_exit_stubs)]
 mod thread_exit;
+mod tiered;
 mod timed;
 mod timer;
 mod views;
@@ -66,6 +70,8 @@ mod _core {
         SieveCache, TLRUCache, TTLCache, TimedCache, TwoQCache, WTinyLFUCache,
     };
     #[pymodule_export]
+    use crate::coherence::Coherence;
+    #[pymodule_export]
     use crate::iter::CacheIterator;
     #[pymodule_export]
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
@@ -79,6 +85,8 @@ mod _core {
     use crate::snapshot::read::read;
     #[pymodule_export]
     use crate::snapshot::write::write;
+    #[pymodule_export]
+    use crate::tiered::TieredCache;
     #[pymodule_export]
     use crate::timer::Timer;
 
@@ -96,6 +104,7 @@ mod _core {
         crate::collector::install(py)?;
         crate::memo::install(py)?;
         crate::fast::install::install(py)?;
-        crate::memory::install(py)
+        crate::memory::install(py)?;
+        crate::tiered::install(py)
     }
 }

@@ -43,6 +43,20 @@ impl Field {
         }
     }
 
+    /// Refers to something for the first time; returns whether it was.
+    pub fn begin(&self, object: &Bound<'_, PyAny>) -> bool {
+        let new = Obj::owned(object);
+        let empty = null_mut();
+        let began =
+            self.0
+                .compare_exchange(empty, new.as_ptr(), Ordering::AcqRel, Ordering::Relaxed);
+        if began.is_err() {
+            let mut gone = Gone::default();
+            gone.push(new);
+        }
+        began.is_ok()
+    }
+
     /// Takes the reference away.
     pub fn take(&self) -> Option<Obj> {
         NonNull::new(self.0.swap(null_mut(), Ordering::AcqRel)).map(Obj::from_non_null)

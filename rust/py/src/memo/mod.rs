@@ -5,7 +5,7 @@
 //! - `lookup`: any other lookup; `load`: computing what is not there, and storing it.
 //! - `key`: keys that are looked up without being made.
 //! - `flight`: who is computing what.
-//! - `entry`, `marker`: results that know their times.
+//! - `entry`, `marker`: results that know their times; `provenance`: and where they came from.
 //! - `ready`: the awaitable of a hit.
 //! - `instances`, `bound`: methods.
 //! - `shape`, `counters`, `field`, `raised`, `lock_probe`: what a memo is made of; `surface`: what Python
@@ -27,6 +27,7 @@ mod load;
 mod lock_probe;
 mod lookup;
 mod marker;
+mod provenance;
 mod quick;
 mod raised;
 mod ready;
@@ -36,7 +37,9 @@ mod tuple_hash;
 mod vectorcall;
 
 pub use bound::BoundMemo;
-pub use entry::Entry;
+pub use counters::Counter;
+pub use entry::{Entry, Now, entry_of};
+pub use field::Field;
 pub use key::Keywords;
 pub use marker::WithTtl;
 pub use ready::Ready;
@@ -55,9 +58,7 @@ use crate::key::Asked;
 use crate::lock::Guarded;
 use crate::obj::{Gone, Obj};
 use arguments::{Call, Raised};
-use counters::{Counter, Counters};
-use entry::{Now, entry_of};
-use field::Field;
+use counters::Counters;
 use flight::Flights;
 use instances::Instances;
 use key::{Form, Items, Key, Made, Parts, is_own_key};
@@ -118,8 +119,9 @@ static SLOTS: Slots = Slots::new();
 static ENTRY_CLASS: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(null_mut());
 static TUPLES_ALIKE: AtomicBool = AtomicBool::new(false);
 
+/// The class of entries.
 #[inline(always)]
-fn entry_class() -> *mut ffi::PyTypeObject {
+pub fn entry_class() -> *mut ffi::PyTypeObject {
     ENTRY_CLASS.load(Ordering::Relaxed)
 }
 

@@ -15,6 +15,7 @@ use super::lifetimes::Lifetimes;
 use super::loads::Loads;
 use super::watch::{Recording, Watch};
 use crate::expiry::Instant;
+use crate::memo::{entry_class, entry_of};
 use crate::obj::{Gone, Obj};
 use crate::store::{Eviction, Item, Put, Store};
 
@@ -155,6 +156,41 @@ impl Contents {
         self.counts.hits += 1;
         self.touch(slot, now);
         Some(self.store.value(slot).incref())
+    }
+
+    /// Looks a value up that may be an `Entry`, which is then to be returned without further ado: its
+    /// own value, and otherwise the value itself, with a reference. Counts a hit or a miss.
+    pub fn read_quiet(&mut self, at: Option<Slot>, hash: u64, now: Instant) -> Option<Obj> {
+        let found = at.and_then(|slot| self.read_quiet_at(slot, now));
+        self.observe(hash, found.is_some());
+        if found.is_none() {
+            self.counts.misses += 1;
+        }
+        found
+    }
+
+    /// The same at a slot; counts hits only.
+    #[inline(always)]
+    pub fn read_quiet_at(&mut self, slot: Slot, now: Instant) -> Option<Obj> {
+        let stored = self.store.value(slot);
+        // SAFETY: the store holds the entry, and nothing drops it within the region.
+        let Some(entry) = (unsafe { entry_of(&stored, entry_class()) }) else {
+            return self
+                .is_live(slot, now)
+                .then(|| self.read_live(slot, now))
+                .flatten();
+        };
+        if self.tags.may_be_stale() && self.tags.is_stale(slot) {
+            return None;
+        }
+        let deadline = self
+            .lifetimes
+            .as_ref()
+            .map_or(f64::INFINITY, |lifetimes| lifetimes.deadline(slot));
+        let value = entry.quiet_value_before(deadline, now.into())?;
+        self.counts.hits += 1;
+        self.touch(slot, now);
+        Some(value.incref())
     }
 
     /// Whether items that are set without a ttl of their own expire.

@@ -101,6 +101,12 @@ impl Lifetimes {
         }
     }
 
+    /// From when on the item is gone.
+    #[inline(always)]
+    pub fn deadline(&self, slot: Slot) -> f64 {
+        self.deadlines[slot as usize]
+    }
+
     /// From when on the item is gone, and the same without regard to uses.
     pub fn deadlines(&self, slot: Slot) -> (f64, f64) {
         let deadline = self.deadlines[slot as usize];

@@ -39,7 +39,7 @@ pub(super) enum Purpose {
 }
 
 impl MemoryCache {
-    pub(super) fn ready(&self) -> PyResult<()> {
+    pub(crate) fn ready(&self) -> PyResult<()> {
         if self.initialised.load(Ordering::Relaxed) {
             Ok(())
         } else {
@@ -66,7 +66,7 @@ impl MemoryCache {
     }
 
     /// Finds a key and runs `decide` on what was found, in one region.
-    pub(super) fn lookup<R>(
+    pub(crate) fn lookup<R>(
         &self,
         key: &Any<'_>,
         hash: u64,
@@ -89,7 +89,7 @@ impl MemoryCache {
     }
 
     /// Finds a live item and runs `take` on it, in one region; `None` if there is none.
-    pub(super) fn lookup_live<R>(
+    pub(crate) fn lookup_live<R>(
         &self,
         key: &Any<'_>,
         mut take: impl FnMut(&mut Contents, Slot, Instant) -> R,
@@ -121,6 +121,22 @@ impl MemoryCache {
         Ok(found.map(|value| unsafe { value.into_bound(py) }))
     }
 
+    /// What [`Contents::read_quiet`] finds.
+    pub(crate) fn read_quiet<'py>(&self, key: &Any<'py>) -> PyResult<Option<Any<'py>>> {
+        self.ready()?;
+        let py = key.py();
+        let hash = hash(key)?;
+        let now = self.instant(py)?;
+        let (found, has_batch) = self.lookup(key, hash, |contents, at| {
+            (contents.read_quiet(at, hash, now), contents.has_batch)
+        })?;
+        if has_batch {
+            watch::write(py, &self.contents);
+        }
+        // SAFETY: the reference was taken in the region.
+        Ok(found.map(|value| unsafe { value.into_bound(py) }))
+    }
+
     /// The user's clock, if there is one.
     pub(super) fn clock<'py>(&self, py: Python<'py>) -> Option<Any<'py>> {
         let clock = self
@@ -131,7 +147,7 @@ impl MemoryCache {
     }
 
     /// What reads are judged by.
-    pub(super) fn instant(&self, py: Python<'_>) -> PyResult<Instant> {
+    pub(crate) fn instant(&self, py: Python<'_>) -> PyResult<Instant> {
         match self.clock(py) {
             None => Ok(Instant::Native),
             Some(clock) => read_clock(&clock).map(Instant::At),
