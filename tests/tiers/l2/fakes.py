@@ -12,6 +12,7 @@ from overdrive._tiers.l2.delivery import Hooks
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.link import connector
 from overdrive._tiers.l2.listener import Listener
+from overdrive._tiers.l2.route import Route
 from overdrive._tiers.l2.scripts import Steps
 from overdrive._tiers.l2.step import Step
 from overdrive._tiers.l2.tracking import Tracking
@@ -82,9 +83,9 @@ def make_listener(
     tracking: Tracking | None = None,
 ) -> Listener:
     """Build a listener of the namespace `t` of the server on a port of the loopback."""
-    address = Address("127.0.0.1", port)
+    route = Route(Target("single", (Address("127.0.0.1", port),)), b"{t}:", 1.0)
     return Listener(
-        connector(Target("single", (address,)), lambda _: address, reports=tracking is not None),
+        connector(route, reports=tracking is not None),
         b"{t}:",
         coherence,
         epochs=TagEpochs() if epochs is None else epochs,

@@ -20,6 +20,7 @@ from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.listener import Listener
 from overdrive._tiers.l2.positions import StreamId
 from tests.tiers.l2.fakes import STALENESS, STEPS, Recorder, RecordingCoherence, make_listener, perform
+from tests.tiers.proxy import Mode, Proxy
 from tests.tiers.servers import Server, eventually
 
 Listen = Callable[..., Listener]
@@ -328,3 +329,54 @@ def test_process_that_was_stopped_does_not_trust_what_it_missed(server: Server, 
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("mode", ["blackhole", "blackhole_down"])
+def test_half_open_connection_is_not_trusted_beyond_the_bound(
+    mode: Mode, server: Server, client: Any, coherence: RecordingCoherence, recorder: Recorder, listen: Listen
+) -> None:
+    with Proxy(server.port) as proxy:
+        listener = listen(proxy.port)
+        eventually(lambda: coherence.is_trusted, "trusted")
+        stamp = coherence.stamp()
+        proxy.mode = mode
+        silent = monotonic()
+        stream_id = invalidate(client, b"x")
+        eventually(lambda: not coherence.is_trusted, "not trusted")
+        assert monotonic() - silent < STALENESS + 0.1
+        proxy.heal()
+        proxy.reset_all()
+        assert listener.wait_applied(stream_id, 5)
+        assert not coherence.is_current(stamp, (b"kx",))
+        eventually(lambda: coherence.is_trusted, "trusted again")
+        assert len(recorder.suspicions) == 1
+        listener.close()
+
+
+def test_what_was_missed_during_a_cut_is_replayed_before_memory_is_trusted(
+    server: Server,
+    client: Any,
+    coherence: RecordingCoherence,
+    recorder: Recorder,
+    listen: Listen,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "overdrive")
+    with Proxy(server.port) as proxy:
+        listener = listen(proxy.port)
+        eventually(lambda: coherence.is_trusted, "trusted")
+        stamp, attach_id = coherence.stamp(), listener.attach_id
+        proxy.mode = "refuse"
+        proxy.reset_all()
+        eventually(lambda: not coherence.is_trusted, "not trusted")
+        for index in range(2500):  # more than one poll returns
+            client.xadd("{t}:inv", {"kind": "k", "origin": "", "clock": "0", "name": f"{index}"})
+        proxy.heal()
+        eventually(lambda: coherence.is_trusted, "trusted again")
+        assert len(recorder.keys) == 2500
+        assert not coherence.is_current(stamp, (b"k2499",))
+        assert coherence.is_current(stamp, (b"kother",))
+        assert listener.attach_id == attach_id
+        assert listener.health().reconnects == 1
+        assert "2500 entries replayed" in caplog.text
+        listener.close()

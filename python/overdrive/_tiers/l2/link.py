@@ -7,7 +7,6 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from overdrive._tiers.l2.connections import open_link
 from overdrive._tiers.l2.resp import Push, ReplyError, pack_all
 
 if TYPE_CHECKING:
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from overdrive._tiers.l2.connections import Link
+    from overdrive._tiers.l2.route import Route
     from overdrive._tiers.l2.step import Argument
-    from overdrive._tiers.l2.url import Address, Target
 
     Report: TypeAlias = list[bytes] | None
 
@@ -51,21 +50,27 @@ class Waiting:
 
     Args:
         link: the connection.
+        route: the way that led to it, which is looked for anew when it fails.
         timeout: seconds for which replies are waited for.
     """
 
-    __slots__ = ("_handler", "_link", "_timeout")
+    __slots__ = ("_handler", "_link", "_route", "_timeout")
 
-    def __init__(self, link: Link, timeout: float) -> None:
+    def __init__(self, link: Link, route: Route, timeout: float) -> None:
         self._link = link
+        self._route = route
         self._timeout = timeout
         self._handler: Callable[[Report], object] | None = None
 
     def ask(self, *commands: tuple[Argument, ...]) -> list[Any]:
         """See `BackplaneLink`."""
         deadline = monotonic() + self._timeout
-        self._link.send(pack_all(commands), deadline)
-        return [self._reply(deadline) for _ in commands]
+        try:
+            self._link.send(pack_all(commands), deadline)
+            return [self._reply(deadline) for _ in commands]
+        except BaseException:
+            self._route.forget(self._link.address)
+            raise
 
     def _reply(self, deadline: float) -> Any:  # noqa: ANN401 - what the parser makes of it
         while isinstance(reply := self._link.read(deadline), Push):
@@ -89,23 +94,24 @@ class Waiting:
         self._link.close()
 
 
-def connector(
-    target: Target, find: Callable[[float], Address], *, reports: bool = False
-) -> Callable[[float], BackplaneLink]:
+def connector(route: Route, *, reports: bool = False) -> Callable[[float], BackplaneLink]:
     """Return what opens a link whose waits have the timeout that it is given, in seconds.
 
     Args:
-        target: how to connect.
-        find: the address of the server that has the keys of the namespace, found before a deadline.
+        route: the way to the server that holds the namespace.
         reports: whether the server is to be asked to report changes, which takes RESP3.
     """
 
     def connect(timeout: float) -> BackplaneLink:
-        deadline = monotonic() + timeout
-        address = find(deadline)
-        protocol = 3 if reports else 2
-        return Waiting(
-            open_link(target, address, deadline=deadline, protocol=protocol, name="overdrive-listener"), timeout
-        )
+        link = route.open(monotonic() + timeout, protocol=3 if reports else 2, name="overdrive-listener")
+        waiting = Waiting(link, route, timeout)
+        try:
+            # A primary that its sentinels gave up may not know it yet; what it says is not what others write.
+            if route.target.kind == "sentinel" and waiting.ask(("ROLE",))[0][0] != b"master":
+                raise ConnectionError(f"{link.address} is no primary any more")
+        except BaseException:
+            waiting.close()
+            raise
+        return waiting
 
     return connect
