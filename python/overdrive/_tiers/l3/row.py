@@ -1,0 +1,29 @@
+"""What a caller gets back for a key."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ("Row",)
+
+
+class Row(NamedTuple):
+    """An entry as it is on disk.
+
+    `blob` is what was stored, unchecked: SQLite has no checksums, so a flipped bit on the disk is a flipped bit here.
+    """
+
+    blob: bytes
+    """The stored bytes; from `DiskTier.header` only the first of them."""
+    expires: float
+    """When it ends, in seconds since the epoch; `inf` for never."""
+    version: int
+    """The version that the writer gave, 0 to 2**64 - 1."""
+    attach: bytes
+    """Which uninterrupted session of listening its writer was in."""
+    tags: tuple[int, ...]
+    """The hashes of its tags, 0 to 2**64 - 1 each."""
+    size: int
+    """The length of the whole blob, in bytes."""
+    suspect: bool
+    """Whether the machine went down, without a clean close, since it was written: deletes may have been undone."""

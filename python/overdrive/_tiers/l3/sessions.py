@@ -1,0 +1,196 @@
+"""The connections of one thread, and how they get through a fork.
+
+SQLite must not be carried through a fork: the child would share locks, and even closing could remove the parent's WAL.
+So all connections of the process are closed before it forks, and both sides open new ones when they need them. An
+operation that does not end within a second keeps its connections; the child then leaks them and its tiers stay off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .schema import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .engine import Engine
+    from .shard import Handle, Shard
+
+__all__ = ("Session", "Sessions")
+
+_PATIENCE = 1.0
+
+_every: weakref.WeakSet[Sessions] = weakref.WeakSet()
+
+
+class Session:
+    """What one thread has open. Whoever uses it, or closes it from outside, holds `lock`."""
+
+    __slots__ = (
+        *("__weakref__", "_errors", "_retired", "_shards"),
+        *("expired", "handles", "hits", "lock", "misses", "writes"),
+    )
+
+    def __init__(
+        self, shards: Sequence[Shard], errors: tuple[type[Exception], ...], retired: deque[tuple[int, int, int, int]]
+    ) -> None:
+        self._shards = shards
+        self._errors = errors
+        self._retired = retired
+        # Reentrant: what is asked in the middle of a transaction may read.
+        self.lock = threading.RLock()
+        self.hits = self.misses = self.expired = self.writes = 0
+        self.handles: list[Handle | None] = [None] * len(shards)
+
+    def handle(self, index: int) -> Handle:
+        """Return the connection to a shard, opened if there is none to its current file."""
+        handle = self.handles[index]
+        shard = self._shards[index]
+        if handle is not None:
+            if handle.generation == shard.generation:
+                return handle
+            self.drop(index)
+        handle = self.handles[index] = shard.open()
+        return handle
+
+    def drop(self, index: int) -> None:
+        """Close one connection."""
+        handle = self.handles[index]
+        self.handles[index] = None
+        if handle is not None:
+            # What a broken disk says to a close changes nothing.
+            with contextlib.suppress(*self._errors):
+                handle.connection.close()
+
+    def end_transaction(self, index: int) -> None:
+        """Roll back what an operation left open as it failed; the error of that operation is the one that matters."""
+        handle = self.handles[index]
+        if handle is None or not handle.connection.in_transaction():
+            return
+        try:
+            handle.run(Sql.ROLLBACK)
+        except self._errors:
+            self.drop(index)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for index in range(len(self.handles)):
+            self.drop(index)
+
+    def leak(self) -> None:
+        """Forget the connections without closing them."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.handles))
+        self.handles = [None] * len(self.handles)
+
+    def counted(self) -> tuple[int, int, int, int]:
+        """Return hits, misses, expired among the misses, and writes."""
+        return self.hits, self.misses, self.expired, self.writes
+
+    def __del__(self) -> None:
+        # Its thread ended. The append needs no lock, so it may run in the middle of anything.
+        self._retired.append(self.counted())
+        self.close()
+
+
+class Sessions:
+    """The sessions of a tier, one for each thread that used it."""
+
+    def __init__(self, shards: Sequence[Shard], engine: Engine) -> None:
+        self._shards = shards
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._all: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._held: list[Session] = []
+        self._retired: deque[tuple[int, int, int, int]] = deque()
+        self.local = threading.local()
+        self.carried_over = False
+        """Whether this process was forked in the middle of an operation."""
+        self.pid = os.getpid()
+        _every.add(self)
+
+    def mine(self) -> Session:
+        """Return the session of this thread."""
+        session: Session | None = getattr(self.local, "session", None)
+        if session is None:
+            session = self.local.session = Session(self._shards, self._engine.errors, self._retired)
+            with self._lock:
+                self._all.add(session)
+        return session
+
+    def counted(self) -> tuple[int, int, int, int]:
+        """Return hits, misses, expired among the misses, and writes, of all threads."""
+        with self._lock:
+            every = [session.counted() for session in self._all]
+            while self._retired:
+                every.append(self._retired.popleft())
+            total = tuple(map(sum, zip((0, 0, 0, 0), *every, strict=True)))
+            # What ended threads did is kept as one item.
+            ended = tuple(map(sum, zip((0, 0, 0, 0), *every[len(self._all) :], strict=True)))
+            self._retired.append((ended[0], ended[1], ended[2], ended[3]))
+        return total[0], total[1], total[2], total[3]
+
+    def close(self) -> None:
+        """Close every connection of every thread; they are opened again if they are needed."""
+        with self._lock:
+            sessions = list(self._all)
+        for session in sessions:
+            with session.lock:
+                session.close()
+
+    def hold(self) -> None:
+        """Close every connection and keep threads from opening new ones until `release`."""
+        self._lock.acquire()
+        for session in list(self._all):
+            if session.lock.acquire(timeout=_PATIENCE):
+                session.close()
+                self._held.append(session)
+
+    def release(self) -> None:
+        """Let the threads go on, in the process that forked."""
+        for session in self._held:
+            session.lock.release()
+        self._held = []
+        self._lock.release()
+
+    def inherit(self) -> None:
+        """Start over in a forked child, where only the forking thread lives."""
+        held = set(self._held)
+        for session in list(self._all):
+            if session not in held:
+                self.carried_over = True
+                session.leak()
+        self._held = []
+        self._all = weakref.WeakSet()
+        self.local = threading.local()
+        self._lock = threading.Lock()
+        self.pid = os.getpid()
+
+
+_holding: list[Sessions] = []
+
+
+def _before_fork() -> None:
+    for sessions in list(_every):
+        sessions.hold()
+        _holding.append(sessions)
+
+
+def _after_in_parent() -> None:
+    while _holding:
+        _holding.pop().release()
+
+
+def _after_in_child() -> None:
+    while _holding:
+        _holding.pop().inherit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -1,0 +1,172 @@
+"""One SQLite file of the tier: how a connection to it is opened, and what happens to it when it is damaged.
+
+No file of a shard is ever opened here but by SQLite: closing it would drop the locks that SQLite holds on it in this
+process (POSIX locks belong to the process, not to the descriptor).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from overdrive.exceptions import ConfigError
+
+from .schema import FORMAT, TABLES, TRASH, Sql
+
+if TYPE_CHECKING:
+    from .directory import Directory
+    from .engine import Connection, Engine
+
+__all__ = ("Handle", "Shard")
+
+_CHECKPOINT_PAGES = 1000
+_KEPT_DAMAGED = 2
+_SIDES = ("", "-wal", "-shm")
+
+
+class Handle:
+    """A connection of one thread to one shard, with its frequent statements prepared."""
+
+    __slots__ = ("connection", "generation", "read", "run", "shard", "write")
+
+    def __init__(self, shard: Shard, connection: Connection, generation: int) -> None:
+        self.shard = shard
+        self.connection = connection
+        self.generation = generation
+        self.run = connection.run
+        self.read = connection.prepared(Sql.READ)
+        self.write = connection.prepared(Sql.WRITE)
+
+
+class Shard:
+    """A file, and which incarnation of it is the current one.
+
+    `generation` grows when the file is replaced; handles of an older generation are of a file that was set aside.
+    """
+
+    def __init__(self, directory: Directory, index: int, engine: Engine, busy_ms: int, cache_kib: int) -> None:
+        self.index = index
+        self.path = directory.shard(index)
+        self.generation = 0
+        self._directory = directory
+        self._engine = engine
+        self._busy_ms = busy_ms
+        self._cache_kib = cache_kib
+        self._lock = threading.RLock()
+        self._inode: tuple[int, int] | None = None
+
+    def open(self) -> Handle:
+        """Open a connection, making the file if there is none.
+
+        Raises:
+            ConfigError: the file is of an unknown format, or not ours.
+            OSError: it cannot be made.
+            Exception: of the engine's `errors`.
+        """
+        with self._lock:
+            self._make()
+            generation = self.generation
+            connection = self._engine.connect(str(self.path), self._busy_ms)
+            try:
+                self._set_up(connection)
+            except BaseException:
+                with contextlib.suppress(*self._engine.errors):
+                    connection.close()
+                raise
+            return Handle(self, connection, generation)
+
+    def after_fork(self) -> None:
+        """Start over with locks that no thread of the parent holds."""
+        self._lock = threading.RLock()
+
+    def notice_replacement(self) -> None:
+        """Start a new generation if another process set the file aside."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return  # the next operation says what is wrong
+        if (found.st_dev, found.st_ino) != self._inode:
+            with self._lock:
+                self.generation += 1
+
+    def set_aside(self, generation: int, *, keep: bool = True) -> bool:
+        """Replace the file by an empty one; the damaged one is renamed, or removed if it is not to be kept.
+
+        Nothing happens if the file of that generation was replaced already. Returns whether it was done here.
+
+        Raises:
+            OSError: it can be neither renamed nor removed.
+        """
+        with self._lock, self._directory.exclusively():
+            self.notice_replacement()
+            if self.generation != generation:
+                return False
+            self.generation += 1
+            name = f"{self.path.name}.corrupt-{int(time.time())}"
+            for side in _SIDES:
+                path = self.path.with_name(self.path.name + side)
+                with contextlib.suppress(FileNotFoundError):
+                    if keep:
+                        path.rename(self.path.with_name(name + side))
+                    else:
+                        path.unlink()
+            self._inode = None
+            self._forget_old_damage()
+            return True
+
+    def _forget_old_damage(self) -> None:
+        damaged = [path for path in self.path.parent.glob("shard-*.corrupt-*") if not path.name.endswith(_SIDES[1:])]
+        for path in sorted(damaged, key=lambda found: found.name.rpartition("-")[2])[:-_KEPT_DAMAGED]:
+            for side in _SIDES:
+                path.with_name(path.name + side).unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        """Make the file, for the owner alone: SQLite gives its WAL the same mode."""
+        try:
+            found = self.path.lstat()
+        except FileNotFoundError:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+            with contextlib.suppress(FileExistsError):
+                # Locks of SQLite in this process are safe: it has not opened what did not exist.
+                os.close(os.open(self.path, flags, 0o600))
+            found = self.path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigError(f"{str(self.path)!r} must be a regular file and not a link to one")
+        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+            raise ConfigError(f"{str(self.path)!r} belongs to user {found.st_uid}, not to {os.geteuid()}")
+        inode = found.st_dev, found.st_ino
+        if self._inode is not None and inode != self._inode:
+            self.generation += 1
+        self._inode = inode
+
+    def _set_up(self, connection: Connection) -> None:
+        connection.run(f"PRAGMA cache_size = -{self._cache_kib}")
+        found = connection.run("PRAGMA user_version")[0][0]
+        if found == 0:
+            with self._directory.exclusively():
+                found = connection.run("PRAGMA user_version")[0][0]
+                if found == 0:
+                    self._create(connection)
+                    found = FORMAT
+        if found != FORMAT:
+            raise ConfigError(
+                f"{str(self.path)!r} is of format {found!r}, this release knows {FORMAT}; "
+                "nothing was changed: remove it or use another cache_dir"
+            )
+        connection.run("PRAGMA synchronous = NORMAL")
+        connection.run("PRAGMA journal_size_limit = 8388608")
+        pages = _CHECKPOINT_PAGES if self._engine.checkpoints_concurrently else 0
+        connection.run(f"PRAGMA wal_autocheckpoint = {pages}")
+
+    def _create(self, connection: Connection) -> None:
+        if connection.run("SELECT count(*) FROM sqlite_master")[0][0]:
+            raise ConfigError(f"{str(self.path)!r} is a database of something else; nothing was changed")
+        connection.run("PRAGMA journal_mode = WAL")
+        connection.run(Sql.BEGIN)
+        for statement in (TRASH, *TABLES, f"PRAGMA user_version = {FORMAT}"):
+            connection.run(statement)
+        connection.run(Sql.COMMIT)

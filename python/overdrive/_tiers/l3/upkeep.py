@@ -1,0 +1,214 @@
+"""The housekeeping of a tier: limits, expired entries, files without rows, times of access, checkpoints.
+
+It runs in the writer's thread, when so many writes have been made, and in `cleanup`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from .blobs import crc_of_name
+from .condition import State
+from .schema import Sql
+from .space import HIGH_WATER, LOW_WATER, Removed, counters, remove_expired, shrink
+from .store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .engine import Engine
+    from .shard import Handle
+    from .writer import Writer
+
+__all__ = ("Upkeep",)
+
+TOUCH_EVERY = 600
+"""How coarse the times of access are, in seconds."""
+CHECK_EVERY = 256
+"""After how many writes the limits are looked at."""
+_MOST_TOUCHED = 4096
+_SWEPT_AT_START = 10_000
+_YOUNG = 3600.0
+
+
+class Totals(NamedTuple):
+    """What the tier holds, by the counters of its shards."""
+
+    entries: int
+    bytes: int
+
+
+class Upkeep(Store):
+    """A store that stays within `max_entries` and `max_bytes`."""
+
+    _writer: Writer
+    """Whose thread runs `_tidy`."""
+
+    def __init__(
+        self,
+        path: Path,
+        shards: int,
+        engine: str | Engine,
+        clock: Callable[[], float],
+        busy_ms: int,
+        cache_kib: int,
+        max_entries: int | None,
+        max_bytes: int | None,
+    ) -> None:
+        super().__init__(path, shards, engine, clock, busy_ms, cache_kib)
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._touched: dict[bytes, int] = {}
+        self._random = random.Random()
+        self._swept = False
+        self._unchecked = 0
+        self._checkpointer: int | None = None
+
+    def _totals(self) -> Totals:
+        found = self._counters()
+        return Totals(sum(entries for entries, _ in found), sum(size for _, size in found))
+
+    def _counters(self) -> list[tuple[int, int]]:
+        return [self._attempt(index, counters) or (0, 0) for index in range(len(self._shards))]
+
+    def _keep_limits(self) -> Removed:
+        """Bring the tier to its low water if it is above its high water."""
+        found = self._counters()
+        surplus_entries = _surplus(sum(entries for entries, _ in found), self._max_entries)
+        surplus_bytes = _surplus(sum(size for _, size in found), self._max_bytes)
+        return self._shed(found, surplus_entries, surplus_bytes)
+
+    def _shed(self, found: list[tuple[int, int]], surplus_entries: float, surplus_bytes: float) -> Removed:
+        """Remove a share of every shard; each gives in proportion to what it has."""
+        removed = Removed()
+        if surplus_entries <= 0 and surplus_bytes <= 0:
+            return removed
+        now = self._clock()
+        self._write_touched()
+        for index, (entries, size) in enumerate(found):
+            fewer, smaller = -int(-entries * surplus_entries), -int(-size * surplus_bytes)
+            if fewer <= 0 and smaller <= 0:
+                continue
+
+            def operation(handle: Handle, fewer: int = fewer, smaller: int = smaller) -> Removed:
+                return shrink(handle, now, fewer, smaller, self._random)
+
+            removed = _plus(removed, self._attempt(index, operation, frees=True))
+            self._empty_trash(index)
+        self._note("evicted_expired", removed.expired)
+        self._note("evicted_least_recent", removed.least_recent)
+        return removed
+
+    def _remove_expired(self) -> Removed:
+        now = self._clock()
+        removed = Removed()
+        for index in range(len(self._shards)):
+            removed = _plus(
+                removed, self._attempt(index, lambda handle: remove_expired(handle, now, self._random), frees=True)
+            )
+            self._empty_trash(index)
+        self._note("evicted_expired", removed.expired)
+        return removed
+
+    def _touch(self, key: bytes, now: float) -> None:
+        """Remember that an entry was read; the times are written together."""
+        if len(self._touched) < _MOST_TOUCHED:
+            self._touched[key] = int(now)
+        if len(self._touched) == _MOST_TOUCHED:
+            self._writer.wake()
+
+    def _write_touched(self) -> None:
+        touched, self._touched = self._touched, {}
+        by_shard: dict[int, list[tuple[int, bytes]]] = {}
+        for key, read_at in list(touched.items()):  # another thread may still add to it
+            by_shard.setdefault(crc32(key) % self._count, []).append((read_at, key))
+        for index, rows in by_shard.items():
+
+            def operation(handle: Handle, rows: list[tuple[int, bytes]] = rows) -> bool:
+                handle.run(Sql.BEGIN)
+                handle.connection.run_many(Sql.TOUCH, rows)
+                handle.run(Sql.COMMIT)
+                return True
+
+            self._attempt(index, operation)
+
+    def _sweep(self, limit: int, *, older_than: float) -> int:
+        """Remove files that no row names, as a crash leaves them."""
+
+        def is_referenced(name: str) -> bool | None:
+            found = self._attempt(
+                crc_of_name(name) % self._count, lambda handle: bool(handle.run(Sql.FILED, (name, name)))
+            )
+            return found if self._condition.state is not State.OFF else None
+
+        try:
+            removed = self._blobs.sweep(is_referenced, older_than, limit)
+        except OSError:
+            return 0  # the next read or write of a blob says what is wrong
+        self._note("orphans_removed", removed)
+        return removed
+
+    def _tidy(self) -> None:
+        """What the writer's thread does besides writing."""
+        if self._closed or not self._entered or self._condition.state is State.OFF:
+            return
+        if len(self._doomed):
+            self._finish_deletes()
+        if self._condition.state is State.FULL:
+            self._relieve()
+        if len(self._touched) >= _MOST_TOUCHED:
+            self._write_touched()
+        if self._unchecked >= CHECK_EVERY:
+            self._unchecked = 0
+            for index in range(len(self._shards)):
+                self._empty_trash(index)
+            if self._max_entries is not None or self._max_bytes is not None:
+                self._keep_limits()
+            if not self._engine.checkpoints_concurrently:
+                self._checkpoint_alone()
+        if not self._swept:
+            self._swept = True
+            self._sweep(_SWEPT_AT_START, older_than=time.time() - _YOUNG)
+
+    def _relieve(self) -> None:
+        """Make room on a full disk: a tenth of the entries, and the WALs."""
+        found = self._counters()
+        self._shed(found, 0.1, 0.1)
+        for index in range(len(self._shards)):
+            self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def _checkpoint_alone(self) -> None:
+        """Move the WALs into the files, if this is the process that does it for all."""
+        if self._checkpointer is None:
+            try:
+                self._checkpointer = self._directory.lock("checkpoint.lock")
+            except OSError:
+                return
+        if self._checkpointer is not None:
+            for index in range(len(self._shards)):
+                self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(PASSIVE)"))
+
+    def _checkpoint_fully(self) -> bool:
+        """Move everything from the WALs into the files and sync those; whether that was possible."""
+        done = [
+            self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(TRUNCATE)"))
+            for index in range(len(self._shards))
+        ]
+        return all(rows is not None and rows[0][0] == 0 for rows in done)
+
+
+def _surplus(now: int, limit: int | None) -> float:
+    """Return the share of what there is that has to go."""
+    if limit is None or now <= limit * HIGH_WATER:
+        return 0.0
+    return 1.0 - limit * LOW_WATER / now
+
+
+def _plus(left: Removed, right: Removed | None) -> Removed:
+    if right is None:
+        return left
+    return Removed(left.expired + right.expired, left.least_recent + right.least_recent)
