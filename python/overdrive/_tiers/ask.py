@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from overdrive._core import Entry
     from overdrive._tiers.terms import Terms
 
-__all__ = ("Ask", "L1")
+__all__ = ("L1", "Ask")
 
 
 class L1(Protocol):
@@ -40,12 +40,12 @@ class Ask:
         loader: computes the value; `None` to look only.
         args: positional arguments of the loader.
         kwargs: and its keyword arguments.
-        wants_context: whether the loader is given a `LoadContext`, as `ctx`.
+        context_name: the parameter that the loader wants its `LoadContext` as, if it wants one.
         names: what invalidates the answer, besides its tags.
         stamp: when the search began.
     """
 
-    __slots__ = ("args", "key", "kwargs", "l1_key", "loader", "memory", "names", "stamp", "terms", "wants_context")
+    __slots__ = ("args", "context_name", "key", "kwargs", "l1_key", "loader", "memory", "names", "stamp", "terms")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Ask:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
         *,
-        wants_context: bool = False,
+        context_name: str | None = None,
     ) -> None:
         self.key = key
         self.memory = memory
@@ -66,7 +66,7 @@ class Ask:
         self.loader = loader
         self.args = args
         self.kwargs = kwargs or {}
-        self.wants_context = wants_context
+        self.context_name = context_name
         self.names = (key_name(key),)
         self.stamp = 0
 

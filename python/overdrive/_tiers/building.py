@@ -7,6 +7,7 @@ import time
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
 
 from overdrive._core import Coherence
 from overdrive._memoize.options import Options
@@ -14,9 +15,10 @@ from overdrive._tiers.keys import key_encoder
 from overdrive._tiers.memory import SharedMemory
 from overdrive._tiers.names import hash_of_text
 from overdrive._tiers.quantities import parse_bytes
-from overdrive._tiers.stats import Counters
+from overdrive._tiers.stats import StatsTally
 from overdrive._tiers.terms import Terms, duration, terms
 from overdrive._tiers.tiers import Tiers
+from overdrive._tiers.watching import Watch
 from overdrive.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ class Parts(NamedTuple):
         encode_key: makes bytes of a key.
         policy: what memory evicts.
         maxsize: how many items it keeps; `None` if the limit is in bytes.
+        hashes_keys: whether keys are written as hashes.
+        key_secret: what these are made with, if there is a secret.
+        watch: since when the tiers are as they are.
+        functions: those that are decorated, while they live.
     """
 
     namespace: str
@@ -64,9 +70,13 @@ class Parts(NamedTuple):
     encode_key: Callable[[Hashable], bytes]
     policy: str
     maxsize: float | None
+    hashes_keys: bool
+    key_secret: bytes | None
+    watch: Watch
+    functions: WeakSet[Any]
 
 
-def build(**options: Any) -> Parts:  # noqa: ANN401 - checked here, one by one
+def build(**options: Any) -> Parts:
     """Return the parts of a cache.
 
     Raises:
@@ -77,9 +87,7 @@ def build(**options: Any) -> Parts:  # noqa: ANN401 - checked here, one by one
     now: Callable[[], float] = clock or time.monotonic
     wall: Callable[[], float] = clock or time.time
     namespace = _namespace(options["namespace"])
-    own_terms = terms(
-        Terms(Options(ttl=3600.0, timed=True, clock=clock)), **{name: options[name] for name in _TERMS}
-    )
+    own_terms = terms(Terms(Options(ttl=3600.0, timed=True, clock=clock)), **{name: options[name] for name in _TERMS})
     horizon = duration("max_staleness", options["max_staleness"])
     lease = duration("lease", options["lease"])
     if options["on_disconnect"] not in ("l2", "stale"):
@@ -89,7 +97,6 @@ def build(**options: Any) -> Parts:  # noqa: ANN401 - checked here, one by one
     if not 0.05 <= lease < inf:
         raise ConfigError(f"lease must be at least 0.05 s and finite, got {lease!r}")
     encode_key = key_encoder(hash_keys=options["hash_keys"], secret=_first_secret(options["secret"]))
-    counters = Counters()
     codec = _codec(namespace, options)
     folder = None if options["l3"] is None else Path(options["l3"]) / namespace
     disk = None if folder is None else _disk(folder, options, wall)
@@ -101,7 +108,7 @@ def build(**options: Any) -> Parts:  # noqa: ANN401 - checked here, one by one
         codec=codec,
         backplane=None,
         disk=disk,
-        counters=counters,
+        tally=StatsTally(),
         horizon=horizon,
         on_disconnect=options["on_disconnect"],
         lease_seconds=lease,
@@ -115,7 +122,19 @@ def build(**options: Any) -> Parts:  # noqa: ANN401 - checked here, one by one
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
     maxsize, max_bytes = _memory_limits(options["l1"])
     memory = SharedMemory(maxsize, max_bytes, options["policy"], None if disk is None else tiers.demote, clock)
-    return Parts(namespace, tiers, memory, own_terms, encode_key, options["policy"], maxsize)
+    return Parts(
+        namespace=namespace,
+        tiers=tiers,
+        memory=memory,
+        terms=own_terms,
+        encode_key=encode_key,
+        policy=options["policy"],
+        maxsize=maxsize,
+        hashes_keys=options["hash_keys"],
+        key_secret=_first_secret(options["secret"]),
+        watch=Watch(wall),
+        functions=WeakSet(),
+    )
 
 
 def _namespace(namespace: object) -> str:
@@ -136,14 +155,14 @@ def _memory_limits(l1: object) -> tuple[float | None, int | None]:
     return (None if l1 == inf else l1), None
 
 
-def _bytes(name: str, size: Any) -> int:  # noqa: ANN401 - what is wrong is said
+def _bytes(name: str, size: Any) -> int:
     try:
         return parse_bytes(size)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None
 
 
-def _first_secret(secret: Any) -> bytes | None:  # noqa: ANN401 - checked by the codec
+def _first_secret(secret: Any) -> bytes | None:
     first = secret if secret is None or isinstance(secret, (str, bytes)) else next(iter(secret), None)
     return first.encode() if isinstance(first, str) else first
 
@@ -182,7 +201,6 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     from overdrive._tiers.l2.delivery import Hooks
     from overdrive._tiers.l2.epochs import TagEpochs
     from overdrive._tiers.l2.leases import Leases
-    from overdrive._tiers.l2.link import ConnectionLink
     from overdrive._tiers.l2.listener import Listener
     from overdrive._tiers.l2.recovery import RecoveryQueue
     from overdrive._tiers.l2.scripts import Steps

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
+from os import PathLike
 from typing import TYPE_CHECKING
 
-from overdrive._core import Entry, _TieredCache
+from overdrive._core import _TieredCache
 from overdrive._memoize.lifetimes import Verdict
-from overdrive._tiers import building, writing
+from overdrive._tiers import writing
 from overdrive._tiers.ask import Ask
-from overdrive._tiers.context import wants_context
-from overdrive._tiers.driving import BLOCKING, LOOPING, run
-from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.building import build
+from overdrive._tiers.context import context_parameter
+from overdrive._tiers.decorating import decorator
+from overdrive._tiers.driving import BLOCKING, LOOPING, pool, run
+from overdrive._tiers.found import Found
 from overdrive._tiers.loading import answer, answer_task, verdict_of
+from overdrive._tiers.log import logger
 from overdrive._tiers.many import load_many, read_many, write_many
-from overdrive._tiers.reading import described, load, read
-from overdrive._tiers.result import Result
+from overdrive._tiers.reading import described, read
+from overdrive._tiers.results import found_result, remembered_result, result_of
 from overdrive._tiers.terms import names_of_tags
+from overdrive._tiers.warming import load_snapshot, save_snapshot, warm
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
     from datetime import timedelta
-    from os import PathLike
     from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
 
     from overdrive._memory import MemoryCache
     from overdrive._tiers.driving import IO
     from overdrive._tiers.functions import Decorator
     from overdrive._tiers.health import Health
+    from overdrive._tiers.result import Result
     from overdrive._tiers.stats import TieredStats
     from overdrive._tiers.terms import TermOptions, Terms
 
@@ -144,8 +150,39 @@ class TieredCache(_TieredCache):
         prefetch: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        options = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        parts = building.build(**options)
+        parts = build(
+            l1=l1,
+            l2=l2,
+            l3=l3,
+            namespace=namespace,
+            ttl=ttl,
+            stale=stale,
+            stale_if_error=stale_if_error,
+            early=early,
+            jitter=jitter,
+            negative_ttl=negative_ttl,
+            soft_timeout=soft_timeout,
+            hard_timeout=hard_timeout,
+            wait_timeout=wait_timeout,
+            policy=policy,
+            secret=secret,
+            version=version,
+            serializer=serializer,
+            compression=compression,
+            encrypt=encrypt,
+            allow_unsigned_pickle=allow_unsigned_pickle,
+            max_value_bytes=max_value_bytes,
+            max_staleness=max_staleness,
+            on_disconnect=on_disconnect,
+            budget=budget,
+            lease=lease,
+            tracking=tracking,
+            l2_max_entries=l2_max_entries,
+            l3_max_entries=l3_max_entries,
+            l3_max_bytes=l3_max_bytes,
+            hash_keys=hash_keys,
+            clock=clock,
+        )
         super().__init__(parts.memory.cache)
         self._parts = parts
         self._tiers = parts.tiers
@@ -154,30 +191,32 @@ class TieredCache(_TieredCache):
         self._encode = parts.encode_key
         self._flights: dict[Hashable, Any] = {}
         self._task_flights: dict[Hashable, Any] = {}
-        parts.start(self)
+        backplane = self._tiers.backplane
+        if backplane is not None:
+            backplane.start()
 
     # --- reading ------------------------------------------------------------------------------------
 
-    def _find(self, key: Hashable, default: Any = None) -> Any:  # noqa: ANN401
+    def _find(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key that memory does not answer for: called natively by `get`."""
         ask = self._ask(key)
         entry = ask.entry()
         verdict = verdict_of(self._tiers, ask, entry)
         if verdict is not Verdict.GONE and entry is not None and entry.error is None:
-            self._tiers.counters.hit("l1")
+            self._tiers.tally.count_tier("l1", "hits")
             return entry.value
-        self._tiers.counters.miss("l1")
+        self._tiers.tally.count_tier("l1", "misses")
         found = run(read(self._tiers, BLOCKING, ask))
         return default if found is None else found.value
 
-    async def aget(self, key: Hashable, default: Any = None) -> Any:  # noqa: ANN401
+    async def aget(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key, or `default` if no tier has it."""
         ask = self._ask(key)
         entry = ask.entry()
         if entry is not None and entry.error is None and verdict_of(self._tiers, ask, entry) is not Verdict.GONE:
-            self._tiers.counters.hit("l1")
+            self._tiers.tally.count_tier("l1", "hits")
             return entry.value
-        self._tiers.counters.miss("l1")
+        self._tiers.tally.count_tier("l1", "misses")
         found = await read(self._tiers, LOOPING, ask)
         return default if found is None else found.value
 
@@ -218,33 +257,27 @@ class TieredCache(_TieredCache):
 
     def get_result(
         self, key: Hashable, loader: Callable[..., Any] | None = None, **terms: Unpack[TermOptions]
-    ) -> Result | None:
+    ) -> Result[Any] | None:
         """Return the value of a key with the tier that it came from, its age and whether it is stale.
 
         Without a loader `None` if no tier has it. The arguments are those of `get_or_load`.
         """
         ask = self._ask(key, loader, self._terms.changed(**terms))
-        known = self._known(ask)
-        if known is not None:
-            return known
-        if loader is None:
-            return self._result(run(read(self._tiers, BLOCKING, ask)))
-        return self._answered(ask, answer(self._tiers, ask, self._flights, _name(loader)))
+        if loader is not None:
+            return result_of(self._tiers, ask, answer(self._tiers, ask, self._flights, _name(loader)))
+        return remembered_result(self._tiers, ask) or found_result(self._tiers, run(read(self._tiers, BLOCKING, ask)))
 
     async def aget_result(
         self,
         key: Hashable,
         loader: Callable[..., Awaitable[Any]] | None = None,
         **terms: Unpack[TermOptions],
-    ) -> Result | None:
+    ) -> Result[Any] | None:
         """As `get_result`, with a coroutine function."""
         ask = self._ask(key, loader, self._terms.changed(**terms))
-        known = self._known(ask)
-        if known is not None:
-            return known
-        if loader is None:
-            return self._result(await read(self._tiers, LOOPING, ask))
-        return self._answered(ask, await answer_task(self._tiers, ask, self._task_flights, _name(loader)))
+        if loader is not None:
+            return result_of(self._tiers, ask, await answer_task(self._tiers, ask, self._task_flights, _name(loader)))
+        return remembered_result(self._tiers, ask) or found_result(self._tiers, await read(self._tiers, LOOPING, ask))
 
     def get_many(self, keys: Iterable[Hashable]) -> dict[Any, Any]:
         """Return the values of those keys that some tier has; Redis is asked once for all."""
@@ -317,9 +350,7 @@ class TieredCache(_TieredCache):
         ask, found = self._described(key, value, self._terms.changed(**terms))
         await writing.write(self._tiers, io, ask, found)
 
-    def set_many(
-        self, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], **terms: Unpack[TermOptions]
-    ) -> None:
+    def set_many(self, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], **terms: Unpack[TermOptions]) -> None:
         """Set the values of several keys, each as `set` does."""
         run(self._set_many(BLOCKING, items, terms))
 
@@ -329,9 +360,7 @@ class TieredCache(_TieredCache):
         """As `set_many`."""
         await self._set_many(LOOPING, items, terms)
 
-    async def _set_many(
-        self, io: IO, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], terms: TermOptions
-    ) -> None:
+    async def _set_many(self, io: IO, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]], terms: TermOptions) -> None:
         own = self._terms.changed(**terms)
         await write_many(self._tiers, io, [self._described(key, value, own) for key, value in dict(items).items()])
 
@@ -381,15 +410,33 @@ class TieredCache(_TieredCache):
 
         Returns: whether it does; false if that took longer than `timeout` seconds, or Redis does not answer.
         """
-        return run(self._parts.barrier(BLOCKING, timeout))
+        backplane = self._tiers.backplane
+        return backplane is None or run(backplane.barrier(BLOCKING, timeout))
 
     async def abarrier(self, timeout: float = 1.0) -> bool:
         """As `barrier`."""
-        return await self._parts.barrier(LOOPING, timeout)
+        backplane = self._tiers.backplane
+        return backplane is None or await backplane.barrier(LOOPING, timeout)
 
-    def prefetch(self, keys: Iterable[Hashable], loader: Callable[..., Any] | None = None) -> int:
-        """Have keys brought into memory in the background, from lower tiers or with a loader; return how many."""
-        return self._parts.prefetch_keys(self, keys, loader)
+    def prefetch(self, keys: Iterable[Hashable], loader: Callable[[Any], Any] | None = None) -> int:
+        """Have keys brought into memory in the background, from lower tiers or with `loader(key)`.
+
+        Returns: how many are not in memory already. What fails is logged.
+        """
+        asks = [ask for ask in self._asks(keys, loader) if remembered_result(self._tiers, ask) is None]
+        for ask in asks:
+            search = read(self._tiers, BLOCKING, ask) if loader is None else None
+            work = partial(run, search) if search is not None else partial(self.get_or_load, ask.l1_key, loader)
+            pool().submit(_logged, work)
+        return len(asks)
+
+    async def aprefetch(self, keys: Iterable[Hashable], loader: Callable[[Any], Awaitable[Any]] | None = None) -> int:
+        """As `prefetch`, with tasks."""
+        asks = [ask for ask in self._asks(keys, loader) if remembered_result(self._tiers, ask) is None]
+        for ask in asks:
+            found: Any = read(self._tiers, LOOPING, ask) if loader is None else self.aget_or_load(ask.l1_key, loader)
+            LOOPING.start(found).add_done_callback(_note_failure)
+        return len(asks)
 
     def warm(self, keys: Iterable[Hashable] | str | PathLike[str]) -> int:
         """Bring keys into memory from the lower tiers; return how many were there.
@@ -397,18 +444,29 @@ class TieredCache(_TieredCache):
         Args:
             keys: the keys, or the path of a file that `snapshot` made.
         """
-        return run(self._parts.warm(self, BLOCKING, keys))
+        return run(self._warm(BLOCKING, keys))
 
     async def awarm(self, keys: Iterable[Hashable] | str | PathLike[str]) -> int:
         """As `warm`."""
-        return await self._parts.warm(self, LOOPING, keys)
+        return await self._warm(LOOPING, keys)
+
+    async def _warm(self, io: IO, keys: Iterable[Hashable] | str | PathLike[str]) -> int:
+        if not isinstance(keys, (str, PathLike)):
+            return await warm(self._tiers, io, self._asks(keys))
+        has_keys_alone, records = load_snapshot(keys)
+        if has_keys_alone or self._tiers.backplane is not None:
+            return await warm(self._tiers, io, self._asks(record[0] for record in records))
+        for key, value, ttl, tags, *_ in records:
+            await self._set(io, key, value, {"ttl": inf if ttl is None else ttl, "tags": tags or ()})
+        return len(records)
 
     def snapshot(self, path: str | PathLike[str]) -> int:
         """Save which keys memory holds, from the coldest to the hottest, for `warm`; return how many.
 
-        Without Redis and disk their values are saved, too.
+        Without Redis and disk their values are saved, too; those that cannot be are left out. See
+        `MemoryCache.save` for the file.
         """
-        return self._parts.snapshot(path)
+        return save_snapshot(self._tiers, self._memory, path)
 
     # --- looking at it ------------------------------------------------------------------------------
 
@@ -418,32 +476,104 @@ class TieredCache(_TieredCache):
         return self._memory.cache
 
     def stats(self) -> TieredStats:
-        """Return what was counted."""
-        return self._parts.stats(self._hits)
+        """Return what was counted; of decorated functions, too."""
+        hits = self._hits + sum(function._counts()[0] for function in self._parts.functions)
+        return self._tiers.tally.stats(l1_hits=hits)
 
     def health(self) -> Health:
-        """Return how each tier is doing."""
-        return self._parts.health()
+        """Return how each tier is doing. O(1): nothing is asked."""
+        return self._parts.watch.health(self._tiers)
 
     # --- functions ----------------------------------------------------------------------------------
 
-    def cached(self, **options: Any) -> Decorator:  # noqa: ANN401
-        """Placeholder."""
-        raise NotImplementedError
+    def cached(
+        self,
+        *,
+        key: Callable[..., Hashable] | str | None = None,
+        maxsize: float | None = None,
+        policy: str | None = None,
+        idle: Seconds | None = None,
+        exceptions: Any = None,
+        typed: bool = False,
+        normalize: bool = False,
+        freeze: bool = False,
+        single_flight: bool = True,
+        name: str | None = None,
+        **terms: Unpack[TermOptions],
+    ) -> Decorator:
+        """Decorate a function or a coroutine function so that its results are kept in all tiers.
+
+        Words and behaviour are those of `memoize`: a hit in memory runs no Python code; calls that miss the same key
+        at the same time compute it once, here among all instances. Its results have a memory of their own besides
+        that of the cache.
+
+        Args:
+            key: the key, under which `get` and `invalidate` of the cache find the result as well: a function of the
+                arguments, or a text such as "user:{id}", in which parameters are replaced. By default the name of
+                the function and the arguments as they are spelled in the call. Of methods it must be given.
+            maxsize: how many results memory keeps; as many as the cache by default.
+            policy: what leaves it; as of the cache by default.
+            idle: after so long without a call a result leaves memory.
+            exceptions: exception types that are kept, in memory, and raised again; see `memoize`.
+            typed: 1, 1.0 and `True` are different arguments, in memory and outside.
+            normalize: all spellings of a call are one.
+            freeze: arguments that are not hashable stand for their content.
+            single_flight: if false, calls that miss the same key at the same time all search.
+            name: of the function outside of memory; its module and qualified name by default.
+            **terms: as for `get_or_load`; `tags` may be a function of the arguments.
+
+        Returns:
+            A decorator; see `TieredFunction` and `TieredCoroutineFunction` for what functions have besides.
+
+        Raises:
+            ConfigError, TypeError: an option is wrong.
+
+        Example:
+            >>> cache = TieredCache()
+            >>> @cache.cached(key="square:{n}", ttl=60)
+            ... def square(n):
+            ...     return n * n
+            >>> square(3), cache.get("square:3"), square.cache_info().misses
+            (9, 9, 1)
+            >>> cache.invalidate("square:3")
+            >>> square.cached(3)
+            False
+        """
+        return decorator(
+            self._parts,
+            self._terms.changed(**terms),
+            key=key,
+            maxsize=maxsize,
+            policy=policy,
+            idle=idle,
+            exceptions=exceptions,
+            typed=typed,
+            normalize=normalize,
+            freeze=freeze,
+            single_flight=single_flight,
+            name=name,
+        )
 
     # --- ending -------------------------------------------------------------------------------------
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until what is to be on the disk is there; return whether it is."""
-        return self._parts.flush(timeout)
+        disk = self._tiers.disk
+        return disk is None or disk.flush(timeout)
 
     def close(self) -> None:
         """Write what is to be written, and end the threads and connections. The cache is of no use then."""
-        self._parts.close()
+        if self._tiers.backplane is not None:
+            self._tiers.backplane.close()
+        if self._tiers.disk is not None:
+            self._tiers.disk.close()
 
     async def aclose(self) -> None:
         """As `close`."""
-        await self._parts.aclose()
+        if self._tiers.backplane is not None:
+            await self._tiers.backplane.aclose()
+        if self._tiers.disk is not None:
+            await LOOPING.disk(self._tiers.disk.close)
 
     def __enter__(self) -> Self:
         return self
@@ -458,7 +588,9 @@ class TieredCache(_TieredCache):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<TieredCache {self._parts.namespace!r}: {self._parts.described()}>"
+        backplane, disk = self._tiers.backplane, self._tiers.disk
+        lower = [repr(tier) for tier in (backplane and backplane.redis, disk) if tier is not None]
+        return f"<TieredCache {self._parts.namespace!r}: {', '.join([repr(self._memory.cache), *lower])}>"
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -470,8 +602,11 @@ class TieredCache(_TieredCache):
             self._terms if terms is None else terms,
             loader,
             (key,),
-            wants_context=loader is not None and wants_context(loader),
+            context_name=None if loader is None else context_parameter(loader),
         )
+
+    def _asks(self, keys: Iterable[Hashable], loader: Callable[..., Any] | None = None) -> list[Ask]:
+        return [self._ask(key, loader) for key in dict.fromkeys(keys)]
 
     def _described(self, key: Hashable, value: object, terms: Terms) -> tuple[Ask, Found]:
         if value is None and terms.negative_ttl is None:
@@ -479,44 +614,25 @@ class TieredCache(_TieredCache):
         ask = self._ask(key, None, terms)
         return ask, described(self._tiers, ask, value)
 
-    def _known(self, ask: Ask) -> Result | None:
-        """Return what memory answers."""
-        entry = ask.entry()
-        if entry is None or entry.error is not None or verdict_of(self._tiers, ask, entry) is not Verdict.FRESH:
-            return None
-        self._tiers.counters.hit("l1")
-        return self._result_of(entry)
 
-    def _answered(self, ask: Ask, value: Any) -> Result:  # noqa: ANN401
-        if type(value) is Found:
-            found = self._result(value)
-            if found is not None:
-                return found
-        entry = ask.entry()
-        if entry is not None and entry.value is value:
-            return self._result_of(entry)
-        return Result(value, "l1", 0.0, False, 0)
-
-    def _result_of(self, entry: Entry) -> Result:
-        facts = entry.extra
-        if not isinstance(facts, Facts):
-            return Result(entry.value, "l1", 0.0, False, 0)
-        age = max(0.0, self._tiers.wall() - facts.created)
-        stale = facts.stale or self._tiers.now() >= entry.fresh_until
-        return Result(entry.value, "l1", age, stale, facts.version)
-
-    def _result(self, found: Found | None) -> Result | None:
-        if found is None:
-            return None
-        return Result(found.value, found.tier, found.age(self._tiers.wall()), found.stale, found.version)
-
-
-def _value(answered: Any) -> Any:  # noqa: ANN401
+def _value(answered: Any) -> Any:
     return answered.value if type(answered) is Found else answered
 
 
 def _name(loader: Callable[..., Any]) -> str:
     return getattr(loader, "__qualname__", None) or type(loader).__qualname__
+
+
+def _logged(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception:  # noqa: BLE001 - nobody waits for it
+        logger().warning("a key could not be prefetched", exc_info=True)
+
+
+def _note_failure(task: Any) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger().warning("a key could not be prefetched", exc_info=task.exception())
 
 
 TieredCache.__module__ = "overdrive"

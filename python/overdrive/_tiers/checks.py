@@ -68,7 +68,7 @@ class Check(NamedTuple):
 def whole(least: int, most: int | None = None) -> Check:
     """A whole number."""
 
-    def check(value: Any) -> int:  # noqa: ANN401 - whatever the user gives
+    def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError
         if value < least or (most is not None and value > most):
@@ -81,7 +81,7 @@ def whole(least: int, most: int | None = None) -> Check:
 def number(least: float, most: float = inf, *, above: bool = False) -> Check:
     """A finite number; `above` if the least itself is not allowed."""
 
-    def check(value: Any) -> float:  # noqa: ANN401 - whatever the user gives
+    def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError
         if isnan(value) or value == inf or not least <= value <= most or (above and value == least):
@@ -95,7 +95,7 @@ def number(least: float, most: float = inf, *, above: bool = False) -> Check:
 def seconds(least: float = 0.0, most: float = inf) -> Check:
     """A duration; infinite only if there is no most."""
 
-    def check(value: Any) -> float:  # noqa: ANN401 - whatever the user gives
+    def check(value: Any) -> float:
         duration = parse_seconds(value)
         if not least <= duration <= most:
             raise ValueError
@@ -108,7 +108,7 @@ def seconds(least: float = 0.0, most: float = inf) -> Check:
 def size(least: int) -> Check:
     """A size in bytes."""
 
-    def check(value: Any) -> int:  # noqa: ANN401 - whatever the user gives
+    def check(value: Any) -> int:
         length = parse_bytes(value)
         if length < least:
             raise ValueError
@@ -121,7 +121,7 @@ def choice(values: type[Enum] | tuple[str, ...]) -> Check:
     """One of some values; a member of an enumeration, or its value."""
     members = values if isinstance(values, tuple) else tuple([str(member.value) for member in values])
 
-    def check(value: Any) -> Any:  # noqa: ANN401 - whatever the user gives
+    def check(value: Any) -> Any:
         if not isinstance(value, str):
             raise TypeError
         if isinstance(values, tuple):
@@ -136,7 +136,7 @@ def choice(values: type[Enum] | tuple[str, ...]) -> Check:
 def text(allowed: str) -> Check:
     """A str that is not empty; who uses it looks closer."""
 
-    def check(value: Any) -> str:  # noqa: ANN401 - whatever the user gives
+    def check(value: Any) -> str:
         if not isinstance(value, str):
             raise TypeError
         if not value:
@@ -146,7 +146,7 @@ def text(allowed: str) -> Check:
     return Check(allowed, check, str)
 
 
-def _name(value: Any) -> str:  # noqa: ANN401 - whatever the user gives
+def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     if not _NAME.fullmatch(value):
@@ -154,7 +154,7 @@ def _name(value: Any) -> str:  # noqa: ANN401 - whatever the user gives
     return value
 
 
-def _flag(value: Any) -> bool:  # noqa: ANN401 - whatever the user gives
+def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
@@ -167,7 +167,7 @@ def _flag_text(text: str) -> bool:
         raise ValueError from None
 
 
-def _directory(value: Any) -> Path:  # noqa: ANN401 - whatever the user gives
+def _directory(value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError
     path = os.fspath(value)
@@ -179,7 +179,7 @@ def _directory(value: Any) -> Path:  # noqa: ANN401 - whatever the user gives
     return Path(path).expanduser().absolute()
 
 
-def _secret(value: Any) -> bytes:  # noqa: ANN401 - whatever the user gives
+def _secret(value: Any) -> bytes:
     if not isinstance(value, (str, bytes)):
         raise TypeError
     encoded = value.encode() if isinstance(value, str) else value
@@ -188,7 +188,7 @@ def _secret(value: Any) -> bytes:  # noqa: ANN401 - whatever the user gives
     return encoded
 
 
-def _secrets(value: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - whatever the user gives
+def _secrets(value: Any) -> tuple[bytes, ...]:
     if not isinstance(value, (list, tuple)):
         raise TypeError
     return tuple([_secret(one) for one in value])

@@ -246,7 +246,7 @@ class PerformanceConfig:
         self._check_combinations()
 
     @classmethod
-    def from_env(cls, prefix: str = PREFIX, **arguments: Any) -> Self:  # noqa: ANN401 - those of the class
+    def from_env(cls, prefix: str = PREFIX, **arguments: Any) -> Self:
         """Return what the environment says, in variables with another prefix.
 
         Args:
@@ -263,7 +263,7 @@ class PerformanceConfig:
         config.__init__(**arguments)  # type: ignore[misc] # the instance knows the prefix by now
         return config
 
-    def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - those of the class
+    def replace(self, **changes: Any) -> Self:
         """Return a config with other arguments besides those that this one was made with."""
         given = {name: getattr(self, name) for name in self._given}
         return self.from_env(self._prefix, **given | changes)

@@ -32,7 +32,7 @@ class Background(Protocol):
     def done(self) -> bool:
         """Return whether it has ended."""
 
-    def result(self) -> Any:  # noqa: ANN401 - whatever was started returns
+    def result(self) -> Any:
         """Return what it returned, or raise what it raised, if it is done."""
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> object:
@@ -47,10 +47,10 @@ class IO(Protocol):
     async def redis(self, tier: RedisTier, step: Step[T]) -> T:
         """Have Redis do a step."""
 
-    async def disk(self, function: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+    async def disk(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function that writes to the disk."""
 
-    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function of the user's, and await what it returns if that is awaitable."""
 
     async def sleep(self, seconds: float) -> None:

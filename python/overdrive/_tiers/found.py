@@ -75,7 +75,7 @@ class Found:
 
     def __init__(
         self,
-        value: Any,  # noqa: ANN401
+        value: Any,
         tier: str,
         *,
         version: int = 0,

@@ -15,11 +15,12 @@ from overdrive._memoize.function import MemoizedFunction
 from overdrive._memoize.lifetimes import Verdict
 from overdrive._tiers import writing
 from overdrive._tiers.ask import Ask
-from overdrive._tiers.context import wants_context
+from overdrive._tiers.context import context_parameter
 from overdrive._tiers.driving import BLOCKING, LOOPING, run
 from overdrive._tiers.found import Found
 from overdrive._tiers.loading import BlockingSearch, TaskSearch, verdict_of
 from overdrive._tiers.reading import described, load
+from overdrive._tiers.results import result_of
 from overdrive.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class _Counted:
 
     def _count_miss(self) -> None:
         self.memo._count_miss()
-        self._tiers.counters.miss("l1")  # type: ignore[attr-defined]  # of the search
+        self._tiers.tally.count_tier("l1", "misses")  # type: ignore[attr-defined]  # of the search
 
     def _count_error(self) -> None:
         self.memo._count_error()
@@ -107,7 +108,7 @@ class _Blocking:
     """Answers calls of functions that memory does not answer."""
 
     @staticmethod
-    def answer(memo: Any, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:  # noqa: ANN401
+    def answer(memo: Any, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """Answer a call."""
         from overdrive._memoize import threads
 
@@ -122,7 +123,7 @@ class _Looping:
     """Answers calls of coroutine functions that memory does not answer."""
 
     @staticmethod
-    async def answer(memo: Any, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:  # noqa: ANN401
+    async def answer(memo: Any, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """Answer a call."""
         from overdrive._memoize import tasks
 
@@ -141,7 +142,7 @@ class _InTiers:
     _tiers: Tiers
     _terms: Terms
     _keys: Callable[[Hashable], bytes]
-    _wants_context: bool
+    _context_name: str | None
     _has_own_keys: bool
 
     def _ask(self, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ask:
@@ -154,14 +155,14 @@ class _InTiers:
             memo.__wrapped__,
             args,
             kwargs,
-            wants_context=self._wants_context,
+            context_name=self._context_name,
         )
 
     def _ask_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ask:
         memo: Any = self
         return self._ask(memo._key(*args, **kwargs), args, kwargs)
 
-    def _peek(self, key: Hashable) -> Any:  # noqa: ANN401
+    def _peek(self, key: Hashable) -> Any:
         from overdrive._memoize.function import ABSENT
 
         memo: Any = self
@@ -208,10 +209,10 @@ class TieredFunction(_InTiers, MemoizedFunction[_P, _R]):
         value: _R = found.value
         return value
 
-    def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result:
+    def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result[_R]:
         """Return the result with the tier that it came from, its age and whether it is stale."""
         ask = self._ask_of(args, kwargs)
-        return self._tiers.result_of(ask, self(*args, **kwargs))
+        return result_of(self._tiers, ask, self(*args, **kwargs))
 
 
 class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
@@ -244,13 +245,15 @@ class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
         value: _R = found.value
         return value
 
-    async def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result:
+    async def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result[_R]:
         """Return the result with the tier that it came from, its age and whether it is stale."""
         ask = self._ask_of(args, kwargs)
-        return self._tiers.result_of(ask, await self(*args, **kwargs))
+        return result_of(self._tiers, ask, await self(*args, **kwargs))
 
 
-def decorate(tiers: Tiers, options: Options, terms: Terms, keys_of: Callable[[Any], Callable[[Hashable], bytes]], function: Any) -> Any:  # noqa: ANN401
+def decorate(
+    tiers: Tiers, options: Options, terms: Terms, keys_of: Callable[[Any], Callable[[Hashable], bytes]], function: Any
+) -> Any:
     """Return a function whose results are kept in all tiers."""
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(decorate(tiers, options, terms, keys_of, function.__func__))
@@ -264,7 +267,7 @@ def decorate(tiers: Tiers, options: Options, terms: Terms, keys_of: Callable[[An
     memo._tiers = tiers
     memo._terms = terms
     memo._keys = keys_of(function)
-    memo._wants_context = wants_context(function)
+    memo._context_name = context_parameter(function)
     memo._has_own_keys = options.key is not None
     if flags & _COROUTINE:
         mark_coroutine_function(memo)

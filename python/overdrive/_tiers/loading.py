@@ -66,10 +66,10 @@ class Search:
         return entry, verdict_of(self._tiers, ask, entry)
 
     def _count_hit(self) -> None:
-        self._tiers.counters.hit("l1")
+        self._tiers.tally.count_tier("l1", "hits")
 
     def _count_miss(self) -> None:
-        self._tiers.counters.miss("l1")
+        self._tiers.tally.count_tier("l1", "misses")
 
     def _count_load(self, _seconds: float) -> None:
         """Count nothing: what was loaded is counted where that is known."""
@@ -111,14 +111,14 @@ class TaskSearch(Search):
         return read(self._tiers, LOOPING, self._ask)
 
 
-def answer(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:  # noqa: ANN401
+def answer(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:
     """Return the value of a key from memory, or what a search comes to: a `Found`."""
     from overdrive._memoize import threads
 
     return threads.answer(BlockingSearch(tiers, ask, flights, name), ask.l1_key, (), None)  # type: ignore[arg-type]
 
 
-async def answer_task(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:  # noqa: ANN401
+async def answer_task(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:
     """Do that in a task."""
     from overdrive._memoize import tasks
 

@@ -73,11 +73,11 @@ def _from_memory(tiers: Tiers, asks: Sequence[Ask]) -> tuple[dict[Hashable, Any]
     for ask in asks:
         entry = ask.entry()
         if entry is None or entry.error is not None or verdict_of(tiers, ask, entry) is Verdict.GONE:
-            tiers.counters.miss("l1")
+            tiers.tally.count_tier("l1", "misses")
             ask.stamp = tiers.coherence.stamp()
             missing.append(ask)
         else:
-            tiers.counters.hit("l1")
+            tiers.tally.count_tier("l1", "hits")
             values[ask.l1_key] = entry.value
     return values, missing
 
@@ -95,7 +95,7 @@ async def _ask_redis(tiers: Tiers, io: IO, asks: Sequence[Ask]) -> list[RedisAns
         blobs = await io.redis(backplane.redis, backplane.steps.get_many([ask.key for ask in asks]))
         return [await judge_blob(tiers, io, ask, blob, None) for ask, blob in zip(asks, blobs, strict=True)]
     except TierUnavailable as error:
-        tiers.counters.unavailable("l2", error)
+        tiers.note_unavailable(error)
         return [silent] * len(asks)
 
 
@@ -113,7 +113,7 @@ async def _load_absent(
                 backplane.redis, backplane.steps.lease_many([ask.key for ask in asks], token, lease_ms)
             )
         except TierUnavailable as error:
-            tiers.counters.unavailable("l2", error)
+            tiers.note_unavailable(error)
             is_alone = True
         else:
             is_leased = True
@@ -152,7 +152,8 @@ async def _load(
     try:
         loaded: Mapping[Any, Any] = await io.call(loader, [ask.l1_key for ask in asks])
         cost = max(0.0, tiers.now() - began)
-        tiers.counters.loaded(cost)
+        tiers.tally.count("loads")
+        tiers.tally.count("load_seconds", cost)
         values: dict[Hashable, Any] = {}
         for ask in asks:
             if ask.l1_key not in loaded:
@@ -168,7 +169,8 @@ async def _load(
                 tiers.keep(ask, found, stamp, until=began + tiers.horizon)
         return values
     except BaseException:
-        tiers.counters.load_failed(tiers.now() - began)
+        tiers.tally.count("load_errors")
+        tiers.tally.count("load_seconds", tiers.now() - began)
         raise
     finally:
         if token is not None and backplane is not None:
@@ -176,7 +178,7 @@ async def _load(
                 try:
                     await io.redis(backplane.redis, backplane.steps.release(key, token))
                 except TierUnavailable as error:  # they expire
-                    tiers.counters.unavailable("l2", error)
+                    tiers.note_unavailable(error)
                     break
 
 

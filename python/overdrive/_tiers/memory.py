@@ -29,7 +29,7 @@ class SharedMemory:
         maxsize: float | None,
         max_bytes: int | None,
         policy: str,
-        evicted: Callable[[Hashable, Entry], object] | None,
+        evicted: Callable[[Entry], object] | None,
         clock: Callable[[], float] | None,
     ) -> None:
         self._evicted = evicted
@@ -43,9 +43,9 @@ class SharedMemory:
             clock=clock,
         )
 
-    def _left(self, key: Hashable, entry: object, cause: str) -> None:
+    def _left(self, _key: Hashable, entry: object, cause: str) -> None:
         if cause == "size" and isinstance(entry, Entry) and self._evicted is not None:
-            self._evicted(key, entry)
+            self._evicted(entry)
 
     def entry(self, key: Hashable) -> Entry | None:
         """Return what is kept for a key, whatever its state; does not count as a use."""

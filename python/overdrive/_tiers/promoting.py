@@ -59,7 +59,7 @@ def promote(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     try:
         io.start(_promote(tiers, io, ask, found)).add_done_callback(_note_failure)
     except RuntimeError:  # no more threads: it will be promoted another time
-        tiers.counters.skipped("busy")
+        return
 
 
 def _note_failure(background: object) -> None:
@@ -89,9 +89,9 @@ async def _promote(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
                 step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(tiers.wall()))
                 is_over = bool(await io.redis(backplane.redis, step))
                 if is_over:
-                    tiers.counters.promoted()
+                    tiers.tally.count("promotions")
         finally:
             if not is_over:
                 await io.redis(backplane.redis, backplane.steps.release(ask.key, token))
     except TierUnavailable as error:
-        tiers.counters.unavailable("l2", error)
+        tiers.note_unavailable(error)

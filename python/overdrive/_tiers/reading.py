@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from overdrive._core import WithTTL
 from overdrive._memoize.options import seconds
-from overdrive._tiers.context import LoadContext, NotModified
+from overdrive._tiers.context import NOT_MODIFIED, LoadContext
 from overdrive._tiers.found import Found
 from overdrive._tiers.log import logger
+from overdrive._tiers.names import tag_hash
 from overdrive._tiers.promoting import promote
 from overdrive._tiers.terms import names_of_tags
-from overdrive._tiers.names import tag_hash
 from overdrive.exceptions import LoadTimeout, TierUnavailable
 
 if TYPE_CHECKING:
@@ -92,18 +92,18 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     if from_disk is not None:
         is_new = current is None or from_disk.created > current.created
         if is_believed and is_new and from_disk.is_fresh(wall):
-            tiers.counters.hit("l3")
+            tiers.tally.count_tier("l3", "hits")
             tiers.keep(ask, from_disk, stamp, on_disk=True)
             if redis.answers:
                 promote(tiers, io, ask, from_disk)
             return from_disk
         old = _newer(old, from_disk)
     elif tiers.disk is not None:
-        tiers.counters.miss("l3")
+        tiers.tally.count_tier("l3", "misses")
     is_cut_off = tiers.backplane is not None and not redis.answers
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
-        tiers.counters.served_stale("disconnected")
+        tiers.tally.count("stale_served")
         stale = old.as_stale()
         tiers.keep(ask, stale, stamp)
         return stale
@@ -135,12 +135,12 @@ async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, s
         return RedisAnswer(answers=False)
     try:
         if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
-            tiers.counters.revalidated()
+            tiers.tally.count("revalidations")
             return RedisAnswer(answers=True, found=remembered)
         blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
         return await judge_blob(tiers, io, ask, blob, remembered if standing == "current" else None)
     except TierUnavailable as error:
-        tiers.counters.unavailable("l2", error)
+        tiers.note_unavailable(error)
         return RedisAnswer(answers=False)
 
 
@@ -160,17 +160,17 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
 async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
     """Say what a value in Redis is good for. `refreshed` is one that is to be computed anew, if that is it."""
     if blob is None:
-        tiers.counters.miss("l2")
+        tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True)
     replaces = bytes(blob[VERSION])
     found = tiers.decode(ask.key, blob, "l2")
     if found is None or await tiers.is_tagged_dead(io, found):
-        tiers.counters.miss("l2")
+        tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True, replaces=replaces)
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
-        tiers.counters.hit("l2")
+        tiers.tally.count_tier("l2", "hits")
         return RedisAnswer(answers=True, found=found)
-    tiers.counters.miss("l2")
+    tiers.tally.count_tier("l2", "misses")
     return RedisAnswer(answers=True, old=found, replaces=replaces)
 
 
@@ -195,14 +195,14 @@ async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: 
         if reply.value is not None:
             judged = await judge_blob(tiers, io, ask, reply.value, None)
             if judged.found is not None:
-                tiers.counters.waited()
+                tiers.tally.count("lease_waits")
                 tiers.keep(ask, judged.found, stamp)
                 return judged.found
             replaces, replies = judged.replaces, replies + 1
             if replies > _MOST_REPLIES:
                 return None
         elif old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale):
-            tiers.counters.served_stale("refreshing")
+            tiers.tally.count("stale_served")
             return old.as_stale()
         elif tiers.now() >= deadline:
             return None
@@ -226,7 +226,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
         try:
             taken = await _take_lease(tiers, io, ask, old, redis)
         except TierUnavailable as error:
-            tiers.counters.unavailable("l2", error)
+            tiers.note_unavailable(error)
             redis = RedisAnswer(answers=False)
         else:
             if isinstance(taken, Found):
@@ -237,11 +237,11 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
         if ask.terms.hard_timeout is None and (old is None or ask.terms.soft_timeout is None):
             return await work
         return await _in_time(tiers, io, ask, old, io.start(work))
-    except Exception as error:
+    except Exception:
         saved = old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale_if_error)
         if old is None or not saved or not tiers.coherence.is_current(ask.stamp, ask.names):
             raise
-        tiers.counters.served_stale("timeout" if isinstance(error, LoadTimeout) else "error")
+        tiers.tally.count("stale_served")
         stale = old.as_stale()
         tiers.keep(ask, stale, ask.stamp)
         return stale
@@ -255,13 +255,13 @@ async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background
         return _result(background)
     background.add_done_callback(_note_failure)
     if first is not hard and old is not None and tiers.coherence.is_current(ask.stamp, ask.names):
-        tiers.counters.served_stale("slow")
+        tiers.tally.count("stale_served")
         return old.as_stale()
     if first is not hard:
         left = None if hard is None or soft is None else hard - soft
         if await io.wait(background, left):
             return _result(background)
-    tiers.counters.timed_out()
+    tiers.tally.count("timeouts")
     raise LoadTimeout(f"a load takes longer than hard_timeout, {hard:g} s; what comes of it will be kept")
 
 
@@ -315,7 +315,7 @@ async def _release(tiers: Tiers, io: IO, ask: Ask, lease: _Lease) -> None:
     try:
         await io.redis(backplane.redis, backplane.steps.release(ask.key, lease.token))
     except TierUnavailable as error:  # it expires
-        tiers.counters.unavailable("l2", error)
+        tiers.note_unavailable(error)
 
 
 async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epoch: int) -> Found:
@@ -323,25 +323,32 @@ async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epo
     loader = ask.loader
     if loader is None:
         raise TypeError("there is no loader")
-    context = LoadContext(ask.l1_key, old) if ask.wants_context else None
-    kwargs = ask.kwargs if context is None else {**ask.kwargs, "ctx": context}
+    context: LoadContext[Any] | None = None
+    kwargs = ask.kwargs
+    if ask.context_name is not None:
+        context = LoadContext(ask.l1_key, private=ask.terms.private)
+        if old is not None:
+            context.stale, context.stale_version = old.value, old.version
+        kwargs = {**kwargs, ask.context_name: context}
     start = tiers.now()
     try:
         value = await io.call(loader, *ask.args, **kwargs)
     except BaseException:
-        tiers.counters.load_failed(tiers.now() - start)
+        tiers.tally.count("load_errors")
+        tiers.tally.count("load_seconds", tiers.now() - start)
         raise
     cost = max(0.0, tiers.now() - start)
-    tiers.counters.loaded(cost)
+    tiers.tally.count("loads")
+    tiers.tally.count("load_seconds", cost)
     return described(tiers, ask, value, context=context, old=old, cost=cost, epoch=epoch)
 
 
 def described(
     tiers: Tiers,
     ask: Ask,
-    value: Any,  # noqa: ANN401 - whatever the user caches
+    value: Any,
     *,
-    context: LoadContext | None = None,
+    context: LoadContext[Any] | None = None,
     old: Found | None = None,
     cost: float = 0.0,
     epoch: int = 0,
@@ -351,7 +358,7 @@ def described(
     ttl = terms.options.ttl
     if type(value) is WithTTL:
         value, ttl = value.value, seconds("the ttl of a WithTTL", value.ttl)
-    if isinstance(value, NotModified):
+    if value is NOT_MODIFIED:
         if old is None:
             raise ValueError("the loader returned ctx.not_modified(), but there is no old value: see ctx.has_stale")
         value = old.value

@@ -73,7 +73,7 @@ class Terms(NamedTuple):
         return terms(self, **changes) if changes else self
 
 
-def duration(name: str, value: Any) -> float:  # noqa: ANN401 - what is wrong is said
+def duration(name: str, value: Any) -> float:
     """Return a time in seconds: of a number, a `timedelta` or a text such as "5m"."""
     if isinstance(value, str):
         from overdrive._tiers.quantities import parse_seconds

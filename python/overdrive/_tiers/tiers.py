@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from overdrive._core import Entry
 from overdrive._memoize.lifetimes import LONGEST, error_entry
 from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.log import logger
 from overdrive._tiers.names import hash_of_text, key_name, tag_name
 from overdrive._tiers.promoting import SeenOnce
 from overdrive.exceptions import SerializationError, TierUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
     from typing import Any, Literal
 
     from overdrive._core import Coherence
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from overdrive._tiers.driving import IO
     from overdrive._tiers.l2.backplane import Backplane
     from overdrive._tiers.l3.tier import DiskTier
-    from overdrive._tiers.stats import Counters
+    from overdrive._tiers.stats import StatsTally
     from overdrive._tiers.values.codec import Codec
 
 __all__ = ("Tiers",)
 
 # A value that will be gone so soon is not worth a place on the disk.
 _WORTH_DISK_SECONDS = 30.0
+# Kinds of values that cannot be written, of which the log is told.
+_MOST_TOLD = 100
 
 
 class Tiers:
@@ -38,7 +41,7 @@ class Tiers:
         codec: values as bytes.
         backplane: Redis, with what keeps this instance up to date; `None` without Redis.
         disk: L3; `None` without one.
-        counters: what is counted.
+        tally: what is counted.
         horizon: H, the seconds after which memory is not believed unless Redis was heard of.
         on_disconnect: `"l2"`: what Redis cannot vouch for is not returned as fresh; `"stale"`: it is, and said so.
         lease_seconds: how long one instance may load a key before another one may.
@@ -54,7 +57,7 @@ class Tiers:
         codec: Codec,
         backplane: Backplane | None,
         disk: DiskTier | None,
-        counters: Counters,
+        tally: StatsTally,
         horizon: float,
         on_disconnect: Literal["l2", "stale"],
         lease_seconds: float,
@@ -66,7 +69,7 @@ class Tiers:
         self.codec = codec
         self.backplane = backplane
         self.disk = disk
-        self.counters = counters
+        self.tally = tally
         self.horizon = horizon
         self.on_disconnect = on_disconnect
         self.lease_seconds = lease_seconds
@@ -74,6 +77,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
+        self._told: set[str] = set()
 
     # --- memory -------------------------------------------------------------------------------------
 
@@ -160,12 +164,12 @@ class Tiers:
 
     # --- values as bytes ----------------------------------------------------------------------------
 
-    def decode(self, key: bytes, blob: Any, tier: str) -> Found | None:  # noqa: ANN401 - any buffer
+    def decode(self, key: bytes, blob: Any, tier: str) -> Found | None:
         """Return the value in an envelope; count why there is none."""
         decoded = self.codec.decode(key, blob, int(self.wall() * 1000))
         reason = getattr(decoded, "reason", None)
         if reason is not None:
-            self.counters.refused(tier, reason)
+            self.tally.count_tier(tier, "misses", reason)
             return None
         return Found(
             decoded.value,
@@ -242,7 +246,6 @@ class Tiers:
         wall = self.wall()
         left = found.hard - found.age(wall)
         if left < _WORTH_DISK_SECONDS:
-            self.counters.skipped("short")
             return False
         names = (key_name(key), *map(tag_name, found.hashes))
         coherence = self.coherence
@@ -258,7 +261,7 @@ class Tiers:
         )
         return queued
 
-    def demote(self, key: Hashable, entry: Entry) -> None:
+    def demote(self, entry: Entry) -> None:
         """Write what memory had no room for any more to L3, if that does not have it and it may be believed."""
         facts = entry.extra
         if self.disk is None or not isinstance(facts, Facts) or facts.on_disk or facts.stale:
@@ -281,7 +284,7 @@ class Tiers:
         try:
             self.to_disk(facts.key, found, self.encode(facts.key, found), entry.stamp)
         except SerializationError as error:
-            self.counters.unserializable(error)
+            self.note_unserializable(error)
 
     def forget_tags(self, texts: tuple[bytes, ...]) -> None:
         """Remove from L3 what has one of these tags, by what they are called in Redis."""
@@ -302,22 +305,22 @@ class Tiers:
             blob = self.encode(ask.key, found)
         except SerializationError as error:
             # It is of use to this instance, though to no other one.
-            self.counters.unserializable(error)
+            self.note_unserializable(error)
             self.keep(ask, found, stamp)
             return False
         try:
             step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(self.wall()))
             is_stored = await io.redis(backplane.redis, step)
         except TierUnavailable as error:
-            self.counters.unavailable("l2", error)
+            self.note_unavailable(error)
             self.keep(ask, found, stamp, until=began + self.horizon)
             return True  # perhaps; if not, it expires
         if is_stored:
-            self.counters.stored("l2")
+            self.tally.count_tier("l2", "sets")
             on_disk = self.wants_disk(ask, found) and self.to_disk(ask.key, found, blob, stamp)
             self.keep(ask, found, stamp, on_disk=on_disk)
         else:
-            self.counters.overtaken()
+            self.tally.count("dropped_fills")
         return True
 
     def store_here(self, ask: Ask, found: Found, stamp: int) -> None:
@@ -327,7 +330,7 @@ class Tiers:
             try:
                 on_disk = self.to_disk(ask.key, found, self.encode(ask.key, found), stamp)
             except SerializationError as error:
-                self.counters.unserializable(error)
+                self.note_unserializable(error)
         self.keep(ask, found, stamp, on_disk=on_disk)
 
     def keep_error(self, ask: Ask, error: BaseException, load_seconds: float) -> None:
@@ -350,6 +353,20 @@ class Tiers:
             needs_trust=self.backplane is not None,
         )
         ask.memory.keep(ask.l1_key, proven, entry.expires - now)
+
+    # --- what goes wrong ----------------------------------------------------------------------------
+
+    def note_unavailable(self, error: TierUnavailable) -> None:
+        """Count that Redis did not do what it was asked for."""
+        self.tally.count_tier("l2", "errors", getattr(error, "reason", "unavailable"))
+
+    def note_unserializable(self, error: SerializationError) -> None:
+        """Count a value that cannot be written; say so the first time that it is of this kind."""
+        self.tally.count_tier("l2" if self.backplane is not None else "l3", "errors", "unserializable")
+        text = str(error)
+        if text not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(text)
+            logger().warning("a value is kept in memory alone: %s", text)
 
     # --- trust --------------------------------------------------------------------------------------
 

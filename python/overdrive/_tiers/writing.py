@@ -50,9 +50,9 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
         try:
             step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
             await io.redis(backplane.redis, step)
-            tiers.counters.stored("l2")
+            tiers.tally.count_tier("l2", "sets")
         except TierUnavailable as error:
-            tiers.counters.unavailable("l2", error)
+            tiers.note_unavailable(error)
             backplane.queue_keys((ask.key,))
             until = began + tiers.horizon
     is_in_order = coherence.is_current(before, ask.names)
@@ -80,10 +80,10 @@ async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> None:
         try:
             await io.redis(backplane.redis, backplane.steps.invalidate(keys))
         except TierUnavailable as error:
-            tiers.counters.unavailable("l2", error)
+            tiers.note_unavailable(error)
             backplane.queue_keys(keys)
         coherence.bump(*names)
-    tiers.counters.invalidated(len(keys))
+    tiers.tally.count("invalidations", len(keys))
     if tiers.disk is not None:
         await io.disk(tiers.disk.delete_many, keys)
 
@@ -101,10 +101,10 @@ async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
             change = await io.redis(backplane.redis, backplane.steps.invalidate_tags(list(map(tag_text, hashes))))
             backplane.note_tags(hashes, change.clock)
         except TierUnavailable as error:
-            tiers.counters.unavailable("l2", error)
+            tiers.note_unavailable(error)
             backplane.queue_tags(hashes)
         coherence.bump(*names)
-    tiers.counters.invalidated_tags(len(tags))
+    tiers.tally.count("invalidations", len(tags))
     if tiers.disk is not None:
         await io.disk(tiers.disk.delete_tags, hashes)
 
@@ -118,7 +118,7 @@ async def clear(tiers: Tiers, io: IO) -> None:
             change = await io.redis(backplane.redis, backplane.steps.clear())
             backplane.note_clear(change.clock)
         except TierUnavailable as error:
-            tiers.counters.unavailable("l2", error)
+            tiers.note_unavailable(error)
             backplane.queue_clear()
         coherence.bump_all()
     if tiers.disk is not None:

@@ -72,7 +72,7 @@ class Waiting:
             self._route.forget(self._link.address)
             raise
 
-    def _reply(self, deadline: float) -> Any:  # noqa: ANN401 - what the parser makes of it
+    def _reply(self, deadline: float) -> Any:
         while isinstance(reply := self._link.read(deadline), Push):
             if reply[0] == b"invalidate" and self._handler is not None:
                 self._handler(reply[1])

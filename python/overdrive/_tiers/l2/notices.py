@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     notice: Notice
 
 
-def entries_of(reply: Any) -> list[Entry]:  # noqa: ANN401 - what the parser makes of it
+def entries_of(reply: Any) -> list[Entry]:
     """Return what `XREAD` of one stream answered, oldest first; a notice that cannot be read is one of everything."""
     if not reply:
         return []
