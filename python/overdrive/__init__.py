@@ -58,8 +58,10 @@ if TYPE_CHECKING:
     from overdrive._simulate.run import simulate
     from overdrive._tiers.config import PerformanceConfig
     from overdrive._tiers.context import LoadContext
+    from overdrive._tiers.health import Health, TierHealth
     from overdrive._tiers.level import OptimizationLevel
     from overdrive._tiers.result import Result
+    from overdrive._tiers.stats import PrefetchStats, TieredStats, TierStats
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
@@ -75,6 +77,7 @@ __all__ = (
     "DamagedSnapshotError",
     "Entry",
     "FIFOCache",
+    "Health",
     "LFUCache",
     "LIRSCache",
     "LRUCache",
@@ -88,6 +91,7 @@ __all__ = (
     "PerformanceConfig",
     "PolicyReport",
     "PolicySwitch",
+    "PrefetchStats",
     "RRCache",
     "Recommendation",
     "Recording",
@@ -101,7 +105,10 @@ __all__ = (
     "SnapshotVersionError",
     "TLRUCache",
     "TTLCache",
+    "TierHealth",
+    "TierStats",
     "TierUnavailable",
+    "TieredStats",
     "TraceError",
     "TwoQCache",
     "WTinyLFUCache",
@@ -124,12 +131,17 @@ __all__ = (
 def __getattr__(name: str) -> object:
     """Load what services do not need, when it is asked for."""
     where = {
+        "Health": "_tiers.health",
         "LoadContext": "_tiers.context",
         "OptimizationLevel": "_tiers.level",
         "PerformanceConfig": "_tiers.config",
+        "PrefetchStats": "_tiers.stats",
         "Recommendation": "_simulate.advice",
         "Result": "_tiers.result",
         "Simulation": "_simulate.results",
+        "TierHealth": "_tiers.health",
+        "TierStats": "_tiers.stats",
+        "TieredStats": "_tiers.stats",
         "WhatIf": "_what_if",
         "WhatIfRow": "_what_if",
         "simulate": "_simulate.run",
