@@ -65,30 +65,27 @@ def write(namespace: bytes, key: bytes, fields: Fields, mac_key: bytes | None = 
 
 def read(namespace: bytes, key: bytes, envelope: bytes, mac_key: bytes | None = None) -> Fields:
     """The fields of an envelope that is as it should be."""
-    (
-        magic,
-        version,
-        flags,
-        serializer,
-        codec,
-        key_id,
-        words,
-        schema,
-        raw,
-        number,
-        created,
-        soft,
-        hard,
-        cost,
-        length,
-        _,
-    ) = HEADER.unpack_from(envelope)
+    magic, version, flags, serializer, codec, key_id, words, *numbers = HEADER.unpack_from(envelope)
+    schema, raw_length, number, created_ms, soft, hard, cost, length, _ = numbers
     assert magic == b"\xf5T"
     start = 56 + 8 * words
     extension = struct.unpack_from(f"<{words}Q", envelope, 56)
     payload = envelope[start : start + length]
     fields = Fields(
-        payload, flags, serializer, codec, key_id, schema, raw, number, created, soft, hard, cost, extension, version
+        payload=payload,
+        flags=flags,
+        serializer=serializer,
+        codec=codec,
+        key_id=key_id,
+        schema=schema,
+        raw_length=raw_length,
+        version=number,
+        created_ms=created_ms,
+        soft=soft,
+        hard=hard,
+        cost=cost,
+        extension=extension,
+        format=version,
     )
     assert write(namespace, key, fields, mac_key) == envelope
     return fields

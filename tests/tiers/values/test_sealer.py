@@ -6,6 +6,8 @@ import random
 import resource
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import zstandard
@@ -123,7 +125,8 @@ def test_zstd_is_zstd() -> None:
 
 def test_pieces_and_buffers_are_sealed_as_the_bytes_that_they_are() -> None:
     whole = signed().seal(b"k", b"abcdef", serializer=5, created_ms=NOW)
-    for payload in [(b"abc", b"def"), bytearray(b"abcdef"), memoryview(b"abcdef"), (memoryview(b"abcd"), b"", b"ef")]:
+    pieces: list[Any] = [(b"abc", b"def"), (memoryview(b"abcd"), b"", b"ef")]
+    for payload in [*pieces, bytearray(b"abcdef"), memoryview(b"abcdef")]:
         assert signed().seal(b"k", payload, serializer=5, created_ms=NOW) == whole
     assert payload_of(signed().open(b"k", memoryview(whole), NOW)) == b"abcdef"
     assert payload_of(signed().open(b"k", bytearray(whole), NOW)) == b"abcdef"
@@ -169,11 +172,10 @@ def test_no_change_to_an_envelope_goes_unnoticed(options: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize("make", [plain, signed])
-def test_values_that_changed_places_are_refused(make: type[Sealer]) -> None:
+def test_values_that_changed_places_are_refused(make: Callable[[], Sealer]) -> None:
     sealer = make()
-    envelopes = {
-        b"%d" % seed: sealer.seal(b"%d" % seed, b"%d" % seed, serializer=0, created_ms=NOW) for seed in range(200)
-    }
+    keys = [b"%d" % seed for seed in range(200)]
+    envelopes = {key: sealer.seal(key, key, serializer=0, created_ms=NOW) for key in keys}
     for key, envelope in envelopes.items():
         assert payload_of(sealer.open(key, envelope, NOW)) == key
         assert sealer.open(b"%d" % (int(key) + 1), envelope, NOW) in {"mac", "checksum"}
@@ -273,12 +275,8 @@ def test_what_is_larger_than_it_says_is_refused_at_200_sizes(codec: str) -> None
 def test_random_bytes_as_compressed_ones_are_refused(codec: int) -> None:
     for seed in range(200):
         chance = random.Random(seed)
-        fields = reference.Fields(
-            chance.randbytes(chance.randrange(200)),
-            flags=reference.COMPRESSED,
-            codec=codec,
-            raw_length=chance.randrange(CAP),
-        )
+        packed, size = chance.randbytes(chance.randrange(200)), chance.randrange(CAP)
+        fields = reference.Fields(packed, flags=reference.COMPRESSED, codec=codec, raw_length=size)
         opened = plain().open(b"k", reference.write(b"app", b"k", fields), NOW)
         assert isinstance(opened, str) or len(opened.payload) == fields.raw_length
 
