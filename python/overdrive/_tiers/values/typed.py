@@ -1,0 +1,113 @@
+"""Values of a declared type: dataclasses, structs of msgspec, models of pydantic, and containers of them.
+
+Such a value is written without its types, and made again from the declaration, which refuses what does not fit.
+Before it is written, it is seen whether it comes back as it is: annotations say what is expected, not what is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from overdrive._tiers.values import messages
+from overdrive._tiers.values.blame import blame, name_of
+from overdrive._tiers.values.serializers import JSON, MSGPACK, Payload
+from overdrive.exceptions import ConfigError, SerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from overdrive._tiers.values.serializers import Reader
+
+__all__ = ("typed",)
+
+REFUSALS = (TypeError, ValueError, OverflowError, RecursionError)
+
+
+def typed(of: Any) -> tuple[Callable[[object, int], Payload], dict[int, Reader]]:  # noqa: ANN401 - a type, of any kind
+    """The function that writes values of a type, and those that read them, by the number of the serializer.
+
+    Raises:
+        ConfigError: if values cannot be made of the type.
+    """
+    if hasattr(of, "model_validate_json") and hasattr(of, "model_dump_json"):
+        return _model(of)
+    encode = messages.msgpack()[0]
+    try:
+        decode = messages.msgpack_decoder(of)
+    except TypeError as error:
+        raise ConfigError(f"type={of!r} is none that values can be made of: {error}") from error
+
+    def is_fine(value: object) -> bool:
+        try:
+            encode(value)
+        except REFUSALS:
+            return False
+        return True
+
+    def write(value: object, limit: int) -> Payload:  # noqa: ARG001 - it is measured when it is written
+        try:
+            data = encode(value)
+        except REFUSALS as error:
+            raise blame(value, is_fine, "which msgspec does not write", attributes=True) from error
+        _compare(value, data, decode, of)
+        return Payload(MSGPACK, data)
+
+    return write, {MSGPACK: decode}
+
+
+def _model(of: Any) -> tuple[Callable[[Any, int], Payload], dict[int, Reader]]:  # noqa: ANN401
+    def read(payload: bytes | memoryview) -> object:
+        value: object = of.model_validate_json(bytes(payload))
+        return value
+
+    def write(value: Any, limit: int) -> Payload:  # noqa: ANN401, ARG001 - it is measured when it is written
+        if type(value) is not of:
+            raise SerializationError(f"value is a {name_of(type(value))}, and type={of!r}")
+        data: bytes = value.model_dump_json().encode()
+        _compare(value, data, read, of)
+        return Payload(JSON, data)
+
+    return write, {JSON: read}
+
+
+def _compare(value: object, data: bytes, decode: Reader, of: object) -> None:
+    try:
+        again = decode(data)
+    except ValueError as error:  # as msgspec's and pydantic's errors are
+        raise SerializationError(f"value is not of type={of!r}: {error}") from error
+    difference = _difference(value, again, "value")
+    if difference is not None:
+        raise SerializationError(f"{difference} if it is read as type={of!r}")
+
+
+def _difference(value: Any, again: Any, path: str) -> str | None:  # noqa: ANN401 - any two values
+    """Where two values differ, in types or in what they are; None if they do not."""
+    kind = type(value)
+    if kind is not type(again):
+        return f"{path} is a {name_of(kind)}, and would come back as a {name_of(type(again))}"
+    if isinstance(value, dict):
+        if list(value) != list(again):
+            return f"{path} would come back with other keys"
+        pairs = [(f"[{key!r}]", item, again[key]) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        if len(value) != len(again):
+            return f"{path} would come back with another length"
+        pairs = [(f"[{index}]", item, again[index]) for index, item in enumerate(value)]
+    elif (names := _field_names(value)) is not None:
+        pairs = [(f".{name}", getattr(value, name), getattr(again, name)) for name in names]
+    else:
+        is_same = value == again or (value != value and again != again)
+        return None if is_same else f"{path} would come back as another {name_of(kind)}"
+    for step, part, part_again in pairs:
+        difference = _difference(part, part_again, path + step)
+        if difference is not None:
+            return difference
+    return None
+
+
+def _field_names(value: Any) -> list[str] | None:  # noqa: ANN401
+    if is_dataclass(value):
+        return [field.name for field in fields(value)]
+    names = getattr(value, "__struct_fields__", None) or getattr(type(value), "model_fields", None)
+    return None if names is None else list(names)
