@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from overdrive._core import Coherence
-from overdrive._tiers.l2.connections import Link
+from overdrive._tiers.l2.connections import Link, require_client
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.link import connector
 from overdrive._tiers.l2.listener import Listener
@@ -62,6 +62,7 @@ class PartsNode:
     """A `Node` of `Steps`, `Listener` and `Coherence`."""
 
     def __init__(self, url: str, namespace: str, max_staleness: float) -> None:
+        require_client()
         target = parse_url(url)
         self._steps = Steps(namespace, origin=b"%d" % os.getpid())
         self._route = Route(target, self._steps.stream, BUDGET)
