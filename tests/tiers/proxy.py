@@ -88,7 +88,8 @@ class Proxy:
             return
         self._connections |= {writer, to_server}
         try:
-            await asyncio.gather(self._pump(reader, to_server, down=False), self._pump(above, writer, down=True))
+            with suppress(asyncio.CancelledError):  # the end of the proxy, which asyncio would log
+                await asyncio.gather(self._pump(reader, to_server, down=False), self._pump(above, writer, down=True))
         finally:
             self._connections -= {writer, to_server}
             writer.transport.abort()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from overdrive._tiers.l2.connections import require_client
 from overdrive._tiers.l2.resp import Push, ReplyError, pack_all
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def connector(route: Route, *, reports: bool = False) -> Callable[[float], Backp
     """
 
     def connect(timeout: float) -> BackplaneLink:
+        require_client()  # whose first import is no part of the wait
         link = route.open(monotonic() + timeout, protocol=3 if reports else 2, name="overdrive-listener")
         waiting = Waiting(link, route, timeout)
         try:

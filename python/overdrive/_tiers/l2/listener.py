@@ -377,7 +377,7 @@ class Listener:
                 return
             changed, self._state = self._state != state, state
         if changed or state == "attached":
-            _log.log(level, "listener of %s: %s", self.prefix.decode("utf-8", "backslashreplace"), message)
+            _log.log(level, "listener of %s: %s", self.prefix[:-1].decode("utf-8", "backslashreplace"), message)
 
 
 def _run(reference: weakref.ref[Listener], closing: threading.Event) -> None:
