@@ -1,4 +1,5 @@
 """A TCP proxy between a node and a server, that breaks in every way a network does."""
+"""A TCP proxy that does to connections what networks do."""
 
 from __future__ import annotations
 
@@ -33,6 +34,29 @@ class Proxy:
     def __enter__(self) -> Self:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+import socket
+import struct
+from collections.abc import Coroutine
+from typing import Any, Literal, Self, TypeAlias
+Mode: TypeAlias = Literal["pass", "blackhole", "blackhole_down", "refuse"]
+    """Forwards connections to a server, on a port of its own, from a thread of its own.
+        mode: `pass`; `blackhole`: connections are accepted, and nothing gets through; `blackhole_down`: nothing gets
+            through from the server; `refuse`: connections are reset as soon as they are made.
+        delay: seconds that everything waits, each way.
+        cut_after: bytes from the server after which a connection is reset; None for never.
+    def __init__(self, port: int) -> None:
+        self.cut_after: int | None = None
+        self.accepted = 0
+        self._to = port
+        self._sockets: set[socket.socket] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = socket.socket()
+        self._listening.bind(("127.0.0.1", 0))
+        self._listening.listen(128)
+        self._listening.setblocking(False)
+        self.port: int = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._run(self._begin())
         return self
 
     def __exit__(
@@ -105,3 +129,73 @@ class Proxy:
                 writer.write(received)
                 await writer.drain()
             writer.close()
+        self._run(self._end())
+        self._thread.join()
+        self._loop.close()
+        self._listening.close()
+    def url(self) -> str:
+        """Where it is, for the tier."""
+        return f"redis://127.0.0.1:{self.port}"
+        """Reset every connection, both ways."""
+        self._run(self._reset_all())
+    def refuse(self) -> None:
+        """Reset every connection, and each new one at once."""
+        self.mode = "refuse"
+        self.reset_all()
+        """Let everything through again."""
+        self.mode, self.delay, self.cut_after = "pass", 0.0, None
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+    async def _begin(self) -> None:
+        self._spawn(self._accept())
+    async def _end(self) -> None:
+        for task in [*self._tasks]:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._reset_all()
+    async def _reset_all(self) -> None:
+        for one in [*self._sockets]:
+            self._reset(one)
+    def _reset(self, one: socket.socket) -> None:
+        # Closing without lingering sends RST, not FIN. The selector must forget the descriptor before that.
+        self._sockets.discard(one)
+        if one.fileno() < 0:
+        self._loop.remove_reader(one)
+        self._loop.remove_writer(one)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.close()
+    async def _accept(self) -> None:
+        while True:
+            client, _ = await self._loop.sock_accept(self._listening)
+            client.setblocking(False)
+            self.accepted += 1
+            self._sockets.add(client)
+            if self.mode == "refuse":
+                self._reset(client)
+            else:
+                self._spawn(self._forward(client))
+    async def _forward(self, client: socket.socket) -> None:
+        server = socket.socket()
+        server.setblocking(False)
+        self._sockets.add(server)
+            await self._loop.sock_connect(server, ("127.0.0.1", self._to))
+            self._reset(client)
+            self._reset(server)
+        self._spawn(self._pump(client, server, down=False))
+        self._spawn(self._pump(server, client, down=True))
+    async def _pump(self, source: socket.socket, sink: socket.socket, *, down: bool) -> None:
+        passed = 0
+            while data := await self._loop.sock_recv(source, 65536):
+                if down and self.cut_after is not None and passed + len(data) > self.cut_after:
+                    await self._loop.sock_sendall(sink, data[: self.cut_after - passed])
+                    break
+                await self._loop.sock_sendall(sink, data)
+                passed += len(data)
+        except (OSError, ValueError):  # ValueError: the other direction closed it
+            passed = 0
+            self._reset(source)
+            self._reset(sink)
