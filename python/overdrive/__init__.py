@@ -40,6 +40,7 @@ from overdrive.exceptions import (
     CacheFullError,
     ConfigError,
     DamagedSnapshotError,
+    LoadTimeout,
     MissingExtraError,
     NotASnapshotError,
     OverdriveError,
@@ -56,8 +57,10 @@ if TYPE_CHECKING:
     from overdrive._simulate.advice import Recommendation
     from overdrive._simulate.results import Simulation
     from overdrive._simulate.run import simulate
+    from overdrive._tiers.cache import TieredCache
     from overdrive._tiers.config import PerformanceConfig
     from overdrive._tiers.context import LoadContext
+    from overdrive._tiers.functions import TieredCoroutineFunction, TieredFunction
     from overdrive._tiers.health import Health, TierHealth
     from overdrive._tiers.level import OptimizationLevel
     from overdrive._tiers.result import Result
@@ -82,6 +85,7 @@ __all__ = (
     "LIRSCache",
     "LRUCache",
     "LoadContext",
+    "LoadTimeout",
     "MemoInfo",
     "MemoryCache",
     "MissingExtraError",
@@ -108,6 +112,9 @@ __all__ = (
     "TierHealth",
     "TierStats",
     "TierUnavailable",
+    "TieredCache",
+    "TieredCoroutineFunction",
+    "TieredFunction",
     "TieredStats",
     "TraceError",
     "TwoQCache",
@@ -141,6 +148,9 @@ def __getattr__(name: str) -> object:
         "Simulation": "_simulate.results",
         "TierHealth": "_tiers.health",
         "TierStats": "_tiers.stats",
+        "TieredCache": "_tiers.cache",
+        "TieredCoroutineFunction": "_tiers.functions",
+        "TieredFunction": "_tiers.functions",
         "TieredStats": "_tiers.stats",
         "WhatIf": "_what_if",
         "WhatIfRow": "_what_if",

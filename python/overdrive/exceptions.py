@@ -3,6 +3,7 @@
 OverdriveError
 ├── CacheFullError (also a ValueError)
 ├── ConfigError (also a ValueError)
+├── LoadTimeout (also a TimeoutError)
 ├── MissingExtraError (also an ImportError)
 ├── SerializationError (also a TypeError)
 ├── SnapshotError (also a ValueError)
@@ -20,6 +21,7 @@ __all__ = (
     "CacheFullError",
     "ConfigError",
     "DamagedSnapshotError",
+    "LoadTimeout",
     "MissingExtraError",
     "NotASnapshotError",
     "OverdriveError",
@@ -56,6 +58,10 @@ class TierUnavailable(OverdriveError, ConnectionError):  # noqa: N818 - a state 
     """A tier did not answer within its budget, or is known to be down."""
 
 
+class LoadTimeout(OverdriveError, TimeoutError):  # noqa: N818 - as `TimeoutError`
+    """Loading a value took longer than `hard_timeout`."""
+
+
 class TraceError(OverdriveError, ValueError):
     """A file of requests cannot be read; the message says which, where in it, and why."""
 
@@ -84,6 +90,7 @@ class SnapshotVersionError(SnapshotError):
 for _error in (
     CacheFullError,
     ConfigError,
+    LoadTimeout,
     MissingExtraError,
     SerializationError,
     TierUnavailable,

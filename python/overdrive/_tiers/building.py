@@ -177,8 +177,7 @@ def _codec(namespace: str, options: dict[str, Any]) -> Codec:
         version=options["version"],
         compression=options["compression"],
         encrypt=options["encrypt"],
-        max_raw=_bytes("max_value_bytes", options["max_value_bytes"]),
-        shared=options["l2"] is not None,
+        max_bytes=_bytes("max_value_bytes", options["max_value_bytes"]),
         allow_unsigned_pickle=options["allow_unsigned_pickle"],
     )
 
@@ -201,6 +200,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     from overdrive._tiers.l2.delivery import Hooks
     from overdrive._tiers.l2.epochs import TagEpochs
     from overdrive._tiers.l2.leases import Leases
+    from overdrive._tiers.l2.link import connector
     from overdrive._tiers.l2.listener import Listener
     from overdrive._tiers.l2.recovery import RecoveryQueue
     from overdrive._tiers.l2.scripts import Steps
@@ -211,21 +211,29 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     redis = RedisTier(options["l2"], namespace=namespace, budget=duration("budget", options["budget"]))
     steps = Steps(namespace, origin=origin, limit=options["l2_max_entries"] or 0)
     epochs = TagEpochs()
+    codec = tiers.codec
+
+    def version_of(head: bytes) -> int | None:
+        header = codec.header(head)
+        return None if header is None else header.version
+
+    tracking = Tracking(version_of) if options["tracking"] else None
     disk = tiers.disk
     hooks = Hooks() if disk is None else Hooks(on_keys=disk.delete_many, on_tags=tiers.forget_tags, on_clear=disk.clear)
     listener = Listener(
-        redis.connect_listener,
+        connector(redis.route, reports=tracking is not None),
         steps.prefix,
         tiers.coherence,
         epochs=epochs,
         hash_tag=hash_of_text,
         max_staleness=horizon,
         hooks=hooks,
-        tracking=Tracking() if options["tracking"] else None,
+        tracking=tracking,
         origin=origin,
     )
     lease_ms = max(1, round(lease * 1000))
     return Backplane(
+        tracking=tracking,
         redis=redis,
         steps=steps,
         listener=listener,

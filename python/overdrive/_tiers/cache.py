@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from overdrive._core import _TieredCache
 from overdrive._memoize.lifetimes import Verdict
@@ -27,7 +27,7 @@ from overdrive._tiers.warming import load_snapshot, save_snapshot, warm
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
     from datetime import timedelta
-    from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
+    from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
     from overdrive._memory import MemoryCache
     from overdrive._tiers.driving import IO
@@ -45,7 +45,7 @@ __all__ = ("TieredCache",)
 _ABSENT: Any = object()
 
 
-class TieredCache(_TieredCache):
+class TieredCache(_TieredCache[Any, Any]):
     """Memory, Redis and the disk as one cache, which all instances of a service see alike.
 
     L1 is memory: hits take tens of nanoseconds. L2 is Redis or Valkey, shared by all instances, and what they tell
@@ -92,7 +92,6 @@ class TieredCache(_TieredCache):
         l3_max_entries: how many the disk keeps.
         l3_max_bytes: how many bytes they may take there, also as "10GB".
         hash_keys: write keys outside of memory only as a hash.
-        prefetch: load what will probably be asked for next; see `docs/prefetch.md`.
         clock: gives the time in seconds, for tests: `overdrive.testing.FakeClock`.
 
     Raises:
@@ -147,7 +146,6 @@ class TieredCache(_TieredCache):
         l3_max_entries: int | None = None,
         l3_max_bytes: int | str | None = None,
         hash_keys: bool = False,
-        prefetch: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> None:
         parts = build(
@@ -425,9 +423,8 @@ class TieredCache(_TieredCache):
         """
         asks = [ask for ask in self._asks(keys, loader) if remembered_result(self._tiers, ask) is None]
         for ask in asks:
-            search = read(self._tiers, BLOCKING, ask) if loader is None else None
-            work = partial(run, search) if search is not None else partial(self.get_or_load, ask.l1_key, loader)
-            pool().submit(_logged, work)
+            find = partial(self._find, ask.l1_key) if loader is None else partial(self.get_or_load, ask.l1_key, loader)
+            pool().submit(_logged, find)
         return len(asks)
 
     async def aprefetch(self, keys: Iterable[Hashable], loader: Callable[[Any], Awaitable[Any]] | None = None) -> int:

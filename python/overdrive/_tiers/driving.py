@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import time
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Callable, Coroutine
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
     from typing import Any, ClassVar
 
     from overdrive._tiers.l2.step import Step
@@ -107,7 +107,7 @@ class _Blocking:
     async def wait(self, background: Background, timeout: float | None) -> bool:
         from concurrent.futures import wait
 
-        wait([background], timeout)  # type: ignore[list-item]  # a future of the pool: see `start`
+        wait([cast("Future[Any]", background)], timeout)
         return background.done()
 
 

@@ -272,3 +272,6 @@ def decorate(
     if flags & _COROUTINE:
         mark_coroutine_function(memo)
     return memo
+
+
+TieredFunction.__module__ = TieredCoroutineFunction.__module__ = "overdrive"

@@ -86,6 +86,7 @@ async def _promote(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
             names = (*ask.names, *map(tag_name, found.hashes))
             if has_heard and tiers.coherence.is_current(stamp, names) and not await tiers.is_tagged_dead(io, found):
                 blob = tiers.encode(ask.key, found)
+                backplane.writing(ask.key, found.version)
                 step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(tiers.wall()))
                 is_over = bool(await io.redis(backplane.redis, step))
                 if is_over:

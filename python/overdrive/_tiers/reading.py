@@ -153,7 +153,7 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
     header = tiers.codec.header(head) if head else None
     if header is None or header.version != remembered.version:
         return False
-    remembered.epoch = header.epoch
+    remembered.epoch = header.epoch or 0
     return not await tiers.is_tagged_dead(io, remembered)
 
 
@@ -380,7 +380,7 @@ def described(
     return Found(
         value,
         "loader",
-        version=tiers.codec.new_version(),
+        version=tiers.codec.new_version(int(tiers.wall() * 1000)),
         created=tiers.wall(),
         soft=ttl,
         hard=ttl + terms.kept_after_ttl if ttl > 0 else 0.0,

@@ -224,7 +224,7 @@ def _tier(events: dict[str, dict[str, int]]) -> TierStats:
     )
 
 
-def _as_dict(stats: Any) -> dict[str, Any]:  # noqa: ANN401 - one of the classes above
+def _as_dict(stats: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for each in fields(stats):
         value = getattr(stats, each.name)

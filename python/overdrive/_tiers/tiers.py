@@ -11,11 +11,12 @@ from overdrive._tiers.found import Facts, Found
 from overdrive._tiers.log import logger
 from overdrive._tiers.names import hash_of_text, key_name, tag_name
 from overdrive._tiers.promoting import SeenOnce
+from overdrive._tiers.values.codec import Refusal
 from overdrive.exceptions import SerializationError, TierUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Literal
+    from typing import Literal
 
     from overdrive._core import Coherence
     from overdrive._tiers.ask import Ask
@@ -164,23 +165,23 @@ class Tiers:
 
     # --- values as bytes ----------------------------------------------------------------------------
 
-    def decode(self, key: bytes, blob: Any, tier: str) -> Found | None:
+    def decode(self, key: bytes, blob: bytes | memoryview, tier: Literal["l2", "l3"]) -> Found | None:
         """Return the value in an envelope; count why there is none."""
         decoded = self.codec.decode(key, blob, int(self.wall() * 1000))
-        reason = getattr(decoded, "reason", None)
-        if reason is not None:
-            self.tally.count_tier(tier, "misses", reason)
+        if isinstance(decoded, Refusal):
+            self.tally.count_tier(tier, "misses", decoded.reason)
             return None
+        header = decoded.header
         return Found(
             decoded.value,
             tier,
-            version=decoded.version,
-            created=decoded.created_ms / 1000,
-            soft=decoded.soft,
-            hard=decoded.hard,
-            cost=decoded.cost,
-            hashes=decoded.tags,
-            epoch=decoded.epoch,
+            version=header.version,
+            created=header.created_ms / 1000,
+            soft=header.soft,
+            hard=header.hard,
+            cost=header.cost,
+            hashes=tuple(header.tags),
+            epoch=header.epoch or 0,
         )
 
     async def is_tagged_dead(self, io: IO, found: Found) -> bool:
@@ -195,18 +196,17 @@ class Tiers:
         Raises:
             SerializationError: the value cannot be written.
         """
-        blob: bytes = self.codec.encode(
+        return self.codec.encode(
             key,
             found.value,
+            now_ms=int(found.created * 1000),
             soft=found.soft,
             hard=found.hard,
             epoch=found.epoch,
             tags=found.hashes,
             cost=found.cost,
             version=found.version,
-            created_ms=int(found.created * 1000),
         )
-        return blob
 
     # --- the disk -----------------------------------------------------------------------------------
 
@@ -282,7 +282,7 @@ class Tiers:
             epoch=facts.epoch,
         )
         try:
-            self.to_disk(facts.key, found, self.encode(facts.key, found), entry.stamp)
+            self.to_disk(facts.key, found, self.encode(facts.key, found), entry.stamp or 0)
         except SerializationError as error:
             self.note_unserializable(error)
 
@@ -308,6 +308,7 @@ class Tiers:
             self.note_unserializable(error)
             self.keep(ask, found, stamp)
             return False
+        backplane.writing(ask.key, found.version)
         try:
             step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(self.wall()))
             is_stored = await io.redis(backplane.redis, step)

@@ -47,6 +47,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     began = tiers.now()
     until = inf
     if backplane is not None and not ask.terms.local and blob is not None:
+        backplane.writing(ask.key, found.version)
         try:
             step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
             await io.redis(backplane.redis, step)

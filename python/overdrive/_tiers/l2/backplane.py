@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.l2.recovery import RecoveryQueue
     from overdrive._tiers.l2.scripts import Steps
     from overdrive._tiers.l2.tier import RedisTier
+    from overdrive._tiers.l2.tracking import Tracking
 
 __all__ = ("Backplane",)
 
@@ -45,6 +46,7 @@ class Backplane:
         leases: Leases,
         recovery: RecoveryQueue,
         canary: Canary,
+        tracking: Tracking | None,
     ) -> None:
         self.redis = redis
         self.steps = steps
@@ -53,6 +55,7 @@ class Backplane:
         self.recovery = recovery
         self.canary = canary
         self._epochs = epochs
+        self._tracking = tracking
 
     @property
     def attach_id(self) -> bytes:
@@ -68,6 +71,11 @@ class Backplane:
         """Listen, if this process does not yet."""
         self.listener.start()
         self.canary.start()
+
+    def writing(self, key: bytes, version: int) -> None:
+        """Expect that Redis reports that this instance has written a key."""
+        if self._tracking is not None:
+            self._tracking.writing(key, version)
 
     async def is_dead(self, io: IO, epoch: int, hashes: tuple[int, ...]) -> bool:
         """Return whether one of a value's tags, or everything, was invalidated after its load began at `epoch`.
@@ -87,12 +95,12 @@ class Backplane:
     async def barrier(self, io: IO, timeout: float) -> bool:
         """Wait until what was invalidated before this call is applied here; return whether it is."""
         try:
-            position = StreamId.parse(await io.redis(self.redis, self.steps.position()))
+            position = await io.redis(self.redis, self.steps.position())
         except TierUnavailable:
             return False
         if io.is_blocking:
-            return self.listener.wait_applied(position, timeout)
-        return await self.listener.wait_applied_async(position, timeout)
+            return self.listener.wait_applied(StreamId.parse(position), timeout)
+        return await self.listener.wait_applied_async(StreamId.parse(position), timeout)
 
     # --- what is known at once ----------------------------------------------------------------------
 

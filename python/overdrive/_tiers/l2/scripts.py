@@ -101,7 +101,7 @@ local function notice(stream, maxlen, kind, origin, c, names, from)
 end
 """
 
-# KEYS: clock, then (value, lease)*. ARGV: token, milliseconds, 1 to take the lease although there is a value.
+# KEYS: clock, then (value, lease)*. ARGV: token, milliseconds, the version of a value that is to be replaced.
 LEASE: Final = Script(
     "lease",
     _CLOCK
@@ -109,8 +109,8 @@ LEASE: Final = Script(
 local reply = {0}
 local granted = false
 for i = 2, #KEYS, 2 do
-  local v = ARGV[3] == '0' and redis.call('GET', KEYS[i])
-  if v then
+  local v = redis.call('GET', KEYS[i])
+  if v and (ARGV[3] == '' or string.sub(v, 17, 24) ~= ARGV[3]) then
     reply[#reply + 1] = v
   elseif redis.call('SET', KEYS[i + 1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[i + 1]) == ARGV[1] then
     reply[#reply + 1] = 1
@@ -234,6 +234,11 @@ class Lease(NamedTuple):
     value: bytes | None = None
     clock: int = 0
 
+    @property
+    def granted(self) -> bool:
+        """Whether to load it."""
+        return self.state == GRANTED
+
 
 class Fill(NamedTuple):
     """What was loaded under a lease; `ttl_ms` 0 never expires."""
@@ -313,6 +318,7 @@ class Steps:
     ) -> None:
         prefix = b"{%b}:" % check_namespace(namespace).encode()
         self.namespace: Final = namespace
+        self.prefix: Final = prefix
         self.stream: Final = prefix + b"inv"
         self.clock: Final = prefix + b"c"
         self.index: Final = prefix + b"z"
@@ -352,20 +358,20 @@ class Steps:
 
     # --- loading ---------------------------------------------------------------------------------
 
-    def lease(self, key: bytes, token: bytes, lease_ms: int, *, refresh: bool = False) -> Step[Lease]:
+    def lease(self, key: bytes, token: bytes, lease_ms: int, replaces: bytes = b"") -> Step[Lease]:
         """Read a value or, if there is none, ask to be the one who loads it.
 
         Args:
             key: the key.
             token: unique to this load.
             lease_ms: how long others wait for it.
-            refresh: ask although there is a value, to replace it.
+            replaces: the version, as it is in an envelope, of a value that counts as none.
         """
-        return self._lease(_one_lease, (key,), token, lease_ms, refresh=refresh)
+        return self._lease(_one_lease, (key,), token, lease_ms, replaces)
 
     def lease_many(self, keys: Sequence[bytes], token: bytes, lease_ms: int) -> Step[list[Lease]]:
         """Do that for several keys at once."""
-        return self._lease(_leases, keys, token, lease_ms, refresh=False)
+        return self._lease(_leases, keys, token, lease_ms, b"")
 
     def fill(self, key: bytes, token: bytes, envelope: bytes, ttl_ms: int) -> Step[bool]:
         """Store what was loaded, unless the lease was lost since: to an invalidation, to a `write`, to time.
@@ -427,10 +433,10 @@ class Steps:
         return [prefix + key for key in keys for prefix in (self.values, self.leases)]
 
     def _lease(
-        self, parse: Callable[[Reply], Any], keys: Sequence[bytes], token: bytes, lease_ms: int, *, refresh: bool
+        self, parse: Callable[[Reply], Any], keys: Sequence[bytes], token: bytes, lease_ms: int, replaces: bytes
     ) -> Step[Any]:
         return Step(
-            "lease", parse, script=LEASE, keys=(self.clock, *self._pairs(keys)), args=(token, lease_ms, int(refresh))
+            "lease", parse, script=LEASE, keys=(self.clock, *self._pairs(keys)), args=(token, lease_ms, replaces)
         )
 
     def _fill(self, parse: Callable[[Reply], Any], fills: Sequence[Fill]) -> Step[Any]:

@@ -37,7 +37,7 @@ def write_memoryview(value: memoryview) -> Payload | None:
     return _payload(data, "view", f"{order}{kind}{value.itemsize}", value.shape or ())
 
 
-def write_array(value: Any) -> Payload | None:  # noqa: ANN401 - numpy is not there for type checkers either
+def write_array(value: Any) -> Payload | None:
     """An array of numpy as a payload; None if it is of a dtype that is more than numbers, times or strings."""
     numpy = _numpy()
     dtype = value.dtype
@@ -55,7 +55,7 @@ def _payload(data: bytes | memoryview, form: str, kind: str, shape: tuple[int, .
     return Payload(RAW, (data, line, len(line).to_bytes(2, "little")))
 
 
-def load(payload: bytes | memoryview) -> Any:  # noqa: ANN401 - an array or a memoryview
+def load(payload: bytes | memoryview) -> Any:
     """The array or memoryview that a payload was made of.
 
     Raises:
@@ -87,7 +87,7 @@ def _memoryview(data: memoryview, kind: str, shape: tuple[int, ...]) -> memoryvi
     return flat if len(shape) == 1 else data.cast(code, shape)  # type: ignore[call-overload, no-any-return]
 
 
-def _array(data: memoryview, name: str, shape: tuple[int, ...], *, by_columns: bool) -> Any:  # noqa: ANN401
+def _array(data: memoryview, name: str, shape: tuple[int, ...], *, by_columns: bool) -> Any:
     numpy = _numpy()
     dtype = numpy.dtype(name)
     if dtype.hasobject or dtype.itemsize == 0 or dtype.itemsize * math.prod(shape) != len(data):

@@ -114,7 +114,7 @@ class Codec:
         secret: Secrets | None = None,
         encrypt: bool = False,
         serializer: str | Serializer = "auto",
-        type: Any = None,  # noqa: A002, ANN401 - the word that users know; of any kind
+        type: Any = None,  # noqa: A002 - the word that users know; of any kind
         version: int | str = 0,
         errors: Iterable[type[BaseException]] = (),
         compression: str | None = "zstd",
@@ -152,7 +152,7 @@ class Codec:
         self,
         *,
         serializer: str | Serializer = "auto",
-        type: Any = None,  # noqa: A002, ANN401 - as in the constructor
+        type: Any = None,  # noqa: A002 - as in the constructor
         version: int | str = 0,
         errors: Iterable[type[BaseException]] = (),
     ) -> Self:
@@ -164,7 +164,7 @@ class Codec:
     def _choose(
         self,
         serializer: str | Serializer,
-        of: Any,  # noqa: ANN401
+        of: Any,
         version: int | str,
         errors: Iterable[type[BaseException]],
     ) -> None:
@@ -211,7 +211,7 @@ class Codec:
         soft: float,
         hard: float,
         epoch: int | None = None,
-        tags: Sequence[str] = (),
+        tags: Sequence[str | int] = (),
         cost: float = 0.0,
         version: int | None = None,
     ) -> bytes:
@@ -224,7 +224,7 @@ class Codec:
             soft: seconds for which it is fresh.
             hard: seconds after which it is gone.
             epoch: what the clock of tags showed when its load began; needed for tags.
-            tags: at most 254.
+            tags: at most 254, or their hashes.
             cost: seconds that it took to load.
             version: orders the values of the key; made of the time if it is None.
 
@@ -251,7 +251,7 @@ class Codec:
             hard=hard,
             cost=cost,
             epoch=epoch,
-            tags=[tag_hash(tag) for tag in tags],
+            tags=[tag if isinstance(tag, int) else tag_hash(tag) for tag in tags],
             flags=flags,
         )
 
@@ -273,6 +273,10 @@ class Codec:
         except Exception:  # noqa: BLE001 - whatever making the value again raises, it is a miss
             return self._refuse("decode", key)
         return self._refuse("serializer", key)
+
+    def new_version(self, now_ms: int) -> int:
+        """Return a version that orders what is written now after what was written before."""
+        return self._versions.next(now_ms)
 
     def header(self, blob: bytes) -> Header | None:
         """What the first 56 bytes of an envelope, or more, say about its value. They are not checked."""

@@ -27,7 +27,7 @@ def json() -> tuple[Callable[[Any], bytes], Callable[[bytes | memoryview], Any]]
     return Encoder().encode, Decoder().decode
 
 
-def msgpack_decoder(of: Any) -> Callable[[bytes | memoryview], Any]:  # noqa: ANN401 - a type, of any kind
+def msgpack_decoder(of: Any) -> Callable[[bytes | memoryview], Any]:
     """The function that decodes MessagePack as a type, and raises if it is none of it.
 
     Raises:

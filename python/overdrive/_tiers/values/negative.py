@@ -60,7 +60,7 @@ class Errors:
         except (TypeError, ValueError) as reason:
             raise SerializationError(f"the arguments of a {name} cannot be stored: {reason}") from reason
 
-    def read(self, serializer: int, payload: bytes | memoryview) -> Any:  # noqa: ANN401 - None or Negative
+    def read(self, serializer: int, payload: bytes | memoryview) -> Any:
         """What `write` made a payload of.
 
         Raises:

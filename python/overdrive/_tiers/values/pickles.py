@@ -42,7 +42,7 @@ def write(value: object, limit: int) -> Payload:  # noqa: ARG001 - pickle has no
     return Payload(PICKLE, (*parts, data, table, COUNT.pack(len(lengths))), BUFFERS)
 
 
-def load(payload: bytes | memoryview, flags: int) -> Any:  # noqa: ANN401 - whatever was pickled
+def load(payload: bytes | memoryview, flags: int) -> Any:
     """The value of a pickle. It must be known who wrote it."""
     if not flags & BUFFERS:
         return pickle.loads(payload)

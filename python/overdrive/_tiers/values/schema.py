@@ -10,7 +10,7 @@ from overdrive._core import xxh3_64
 __all__ = ("schema_id",)
 
 
-def schema_id(version: int | str, of: Any = None) -> int:  # noqa: ANN401 - a type, of any kind
+def schema_id(version: int | str, of: Any = None) -> int:
     """The number in the header of envelopes. Envelopes that have another one are not read.
 
     It changes with `version`, and with the names and types of the fields of the type, at any depth; not with the
@@ -22,7 +22,7 @@ def schema_id(version: int | str, of: Any = None) -> int:  # noqa: ANN401 - a ty
     return xxh3_64(text.encode()) & 0xFFFFFFFF or 1
 
 
-def _describe(of: Any, seen: set[int]) -> str:  # noqa: ANN401
+def _describe(of: Any, seen: set[int]) -> str:
     origin = get_origin(of)
     if origin is not None:
         return f"{_describe(origin, seen)}[{', '.join(_describe(argument, seen) for argument in get_args(of))}]"

@@ -24,7 +24,7 @@ __all__ = ("typed",)
 REFUSALS = (TypeError, ValueError, OverflowError, RecursionError)
 
 
-def typed(of: Any) -> tuple[Callable[[object, int], Payload], dict[int, Reader]]:  # noqa: ANN401 - a type, of any kind
+def typed(of: Any) -> tuple[Callable[[object, int], Payload], dict[int, Reader]]:
     """The function that writes values of a type, and those that read them, by the number of the serializer.
 
     Raises:
@@ -56,12 +56,12 @@ def typed(of: Any) -> tuple[Callable[[object, int], Payload], dict[int, Reader]]
     return write, {MSGPACK: decode}
 
 
-def _model(of: Any) -> tuple[Callable[[Any, int], Payload], dict[int, Reader]]:  # noqa: ANN401
+def _model(of: Any) -> tuple[Callable[[Any, int], Payload], dict[int, Reader]]:
     def read(payload: bytes | memoryview) -> object:
         value: object = of.model_validate_json(bytes(payload))
         return value
 
-    def write(value: Any, limit: int) -> Payload:  # noqa: ANN401, ARG001 - it is measured when it is written
+    def write(value: Any, limit: int) -> Payload:  # noqa: ARG001 - it is measured when it is written
         if type(value) is not of:
             raise SerializationError(f"value is a {name_of(type(value))}, and type={of!r}")
         data: bytes = value.model_dump_json().encode()
@@ -81,7 +81,7 @@ def _compare(value: object, data: bytes, decode: Reader, of: object) -> None:
         raise SerializationError(f"{difference} if it is read as type={of!r}")
 
 
-def _difference(value: Any, again: Any, path: str) -> str | None:  # noqa: ANN401 - any two values
+def _difference(value: Any, again: Any, path: str) -> str | None:
     """Where two values differ, in types or in what they are; None if they do not."""
     kind = type(value)
     if kind is not type(again):
@@ -106,7 +106,7 @@ def _difference(value: Any, again: Any, path: str) -> str | None:  # noqa: ANN40
     return None
 
 
-def _field_names(value: Any) -> list[str] | None:  # noqa: ANN401
+def _field_names(value: Any) -> list[str] | None:
     if is_dataclass(value):
         return [field.name for field in fields(value)]
     names = getattr(value, "__struct_fields__", None) or getattr(type(value), "model_fields", None)
