@@ -6,29 +6,38 @@ import sys
 from time import monotonic
 
 from overdrive._tiers.l2.positions import StreamId
-from tests.tiers.l2.fakes import RecordingCoherence, make_listener
+from tests.tiers.l2.fakes import STALENESS, RecordingCoherence, make_listener
 from tests.tiers.servers import eventually
 
 
 class Watching(RecordingCoherence):
-    """Remembers trust that was given late, and where the listener was when it was."""
+    """Remembers where the listener was when memory was trusted for the first time after a stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = monotonic()
+        self.was_stopped = False
+        self.trusted_at: list[StreamId] = []
 
     def trust(self, until: float, /) -> None:
+        now = monotonic()
+        self.was_stopped |= now - self.told > 1.5 * STALENESS
+        self.told = now
         super().trust(until)
-        if until > monotonic():
-            trusted_at.append(listener.arrivals.position)
+        if self.was_stopped and until > now:
+            position = listener.arrivals.position
+            assert position is not None
+            self.trusted_at.append(position)
+            self.was_stopped = False
 
 
-trusted_at: list[StreamId | None] = []
 coherence = Watching()
 listener = make_listener(int(sys.argv[1]), coherence)
 listener.start()
 eventually(lambda: coherence.is_trusted, "trusted")
+coherence.trusted_at.clear()
 print("trusted", flush=True)
-trusted_at.clear()
 for line in sys.stdin:
     stream_id = StreamId.parse(line.strip())
-    eventually(lambda: coherence.is_trusted, "trusted again")
-    position = listener.arrivals.position
-    assert position is not None
-    print("applied before trusted" if position >= stream_id else "trusted too early", flush=True)
+    eventually(lambda: coherence.trusted_at, "trusted again")
+    print("applied before trusted" if coherence.trusted_at.pop() >= stream_id else "trusted too early", flush=True)
