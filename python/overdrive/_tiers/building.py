@@ -219,7 +219,9 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
 
     tracking = Tracking(version_of) if options["tracking"] else None
     disk = tiers.disk
-    hooks = Hooks() if disk is None else Hooks(on_keys=disk.delete_many, on_tags=tiers.forget_tags, on_clear=disk.clear)
+    hooks = Hooks(on_probe=lambda token: canary.heard(token))
+    if disk is not None:
+        hooks = hooks._replace(on_keys=disk.delete_many, on_tags=tiers.forget_tags, on_clear=disk.clear)
     listener = Listener(
         connector(redis.route, reports=tracking is not None),
         steps.prefix,
@@ -231,6 +233,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         tracking=tracking,
         origin=origin,
     )
+    canary = Canary(listener, lambda token: redis.call(steps.probe(token)))
     lease_ms = max(1, round(lease * 1000))
     return Backplane(
         tracking=tracking,
@@ -240,5 +243,5 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         epochs=epochs,
         leases=Leases(lambda key, token: redis.call(steps.extend(key, token, lease_ms)), lease),
         recovery=RecoveryQueue(),
-        canary=Canary(listener, lambda token: redis.call(steps.probe(token))),
+        canary=canary,
     )

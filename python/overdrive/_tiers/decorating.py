@@ -69,7 +69,9 @@ def decorator(
 
     def decorated(function: Any) -> Any:
         of_this = options._replace(key=_by_template(key, function)) if isinstance(key, str) else options
-        made = decorate(parts.tiers, of_this, terms, partial(_keys_of, parts, name, key is not None), function)
+        keys_of = partial(_keys_of, parts, name, key is not None)
+        shared = None if key is None else parts.memory
+        made = decorate(parts.tiers, of_this, terms, keys_of, shared, function)
         parts.functions.add(getattr(made, "__func__", made))
         return made
 

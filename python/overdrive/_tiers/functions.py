@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from overdrive._memoize.function import Memoized
     from overdrive._memoize.options import Options
+    from overdrive._tiers.ask import L1
+    from overdrive._tiers.memory import SharedMemory
     from overdrive._tiers.result import Result
     from overdrive._tiers.terms import Terms
     from overdrive._tiers.tiers import Tiers
@@ -53,8 +55,8 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[_P, _R], /) -> TieredFunction[_P, _R]: ...
 
 
-class _Memory:
-    """The memory of one function."""
+class _OwnMemory:
+    """The memory of one function, whose keys mean nothing elsewhere."""
 
     __slots__ = ("_memo",)
 
@@ -73,6 +75,35 @@ class _Memory:
 
     def drop(self, key: Hashable) -> None:
         self._memo.cache.pop(key, None)
+
+
+class _NamedMemory(_OwnMemory):
+    """The memory of a function whose results have keys of the cache: what the cache holds is found, too."""
+
+    __slots__ = ("_shared",)
+
+    def __init__(self, memo: Memoized[..., Any], shared: SharedMemory) -> None:
+        super().__init__(memo)
+        self._shared = shared
+
+    def entry(self, key: Hashable) -> Entry | None:
+        own = super().entry(key)
+        if own is not None and own.standing == "current":
+            return own
+        shared = self._shared.entry(key)
+        if shared is None or shared.error is not None or shared.standing == "invalid":
+            return own
+        super().keep(key, shared, 0.0)
+        return shared
+
+    def keep(self, key: Hashable, entry: Entry, seconds: float) -> None:
+        super().keep(key, entry, seconds)
+        if entry.error is None:
+            self._shared.keep(key, entry, seconds)
+
+    def drop(self, key: Hashable) -> None:
+        super().drop(key)
+        self._shared.drop(key)
 
 
 class _Counted:
@@ -143,13 +174,17 @@ class _InTiers:
     _terms: Terms
     _keys: Callable[[Hashable], bytes]
     _context_name: str | None
-    _has_own_keys: bool
+    _shared: SharedMemory | None
+
+    def _memory(self) -> L1:
+        memo: Any = self
+        return _OwnMemory(memo) if self._shared is None else _NamedMemory(memo, self._shared)
 
     def _ask(self, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ask:
         memo: Any = self
         return Ask(
             self._keys(key),
-            _Memory(memo),
+            self._memory(),
             key,
             self._terms,
             memo.__wrapped__,
@@ -166,13 +201,13 @@ class _InTiers:
         from overdrive._memoize.function import ABSENT
 
         memo: Any = self
-        entry = _Memory(memo).entry(key)
-        ask = Ask(b"", _Memory(memo), key, self._terms)
+        entry = _OwnMemory(memo).entry(key)
+        ask = Ask(b"", self._memory(), key, self._terms)
         return ABSENT if verdict_of(self._tiers, ask, entry) is Verdict.GONE else entry
 
     def __set_name__(self, owner: type, name: str) -> None:
         is_method = getattr(self, "__qualname__", "").rpartition(".")[0] == owner.__qualname__
-        if is_method and not self._has_own_keys:
+        if is_method and self._shared is None:
             raise ConfigError(
                 f"{owner.__qualname__}.{name} is a method: its instance means nothing to other processes; give key=, "
                 "a function of the instance and the arguments, or a text such as 'user:{self.id}'"
@@ -252,11 +287,16 @@ class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
 
 
 def decorate(
-    tiers: Tiers, options: Options, terms: Terms, keys_of: Callable[[Any], Callable[[Hashable], bytes]], function: Any
+    tiers: Tiers,
+    options: Options,
+    terms: Terms,
+    keys_of: Callable[[Any], Callable[[Hashable], bytes]],
+    shared: SharedMemory | None,
+    function: Any,
 ) -> Any:
     """Return a function whose results are kept in all tiers."""
     if isinstance(function, (classmethod, staticmethod)):
-        return type(function)(decorate(tiers, options, terms, keys_of, function.__func__))
+        return type(function)(decorate(tiers, options, terms, keys_of, shared, function.__func__))
     if not callable(function):
         raise TypeError(f"cached decorates functions, got {function!r}")
     flags = code_flags(function)
@@ -268,7 +308,7 @@ def decorate(
     memo._terms = terms
     memo._keys = keys_of(function)
     memo._context_name = context_parameter(function)
-    memo._has_own_keys = options.key is not None
+    memo._shared = shared
     if flags & _COROUTINE:
         mark_coroutine_function(memo)
     return memo

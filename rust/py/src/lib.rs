@@ -73,6 +73,7 @@ mod _core {
     };
     #[pymodule_export]
     use crate::coherence::Coherence;
+    #[pymodule_export]
     use crate::envelope::exact::{decode_value, encode_value, plainness};
     #[pymodule_export]
     use crate::envelope::{Header, Opened, Sealer, xxh3_64};

@@ -17,7 +17,6 @@ from overdrive._tiers.l2.connections import Link, require_client
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.link import connector
 from overdrive._tiers.l2.listener import Listener
-from overdrive._tiers.l2.positions import StreamId
 from overdrive._tiers.l2.resp import ReplyError, pack
 from overdrive._tiers.l2.route import Route
 from overdrive._tiers.l2.scripts import GRANTED, Steps
@@ -112,11 +111,10 @@ class PartsNode:
         name = key.encode()
         self._coherence.bump(b"k" + name)
         try:
-            stream_id = StreamId.parse(self._do(self._steps.invalidate((name,))))
+            self._do(self._steps.invalidate((name,)))
         finally:
             # Whatever was read from Redis until now may be older than the invalidation.
             self._coherence.bump(b"k" + name)
-        self._listener.acknowledge(stream_id)
 
     def statistics(self) -> dict[str, Any]:
         return {**self._counts, "listener": self._listener.health()._asdict() | {"attach_id": ""}}

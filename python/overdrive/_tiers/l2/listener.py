@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from overdrive._tiers.l2.epochs import TagEpochs
     from overdrive._tiers.l2.link import BackplaneLink
+    from overdrive._tiers.l2.scripts import Notice
     from overdrive._tiers.l2.step import Argument
     from overdrive._tiers.l2.tracking import Tracking
 
@@ -85,7 +86,8 @@ class Listener:
         hooks: who else is told.
         hash_tag: the hash of a tag under which `epochs` knows it.
         tracking: if given, the server is also asked to report every change of a value.
-        origin: written into what this listener writes.
+        origin: what the notices of this process have: they are not applied, as whoever writes one invalidates
+            memory itself, after the reply; `b""` if they are to be.
     """
 
     _thread: threading.Thread | None
@@ -118,7 +120,6 @@ class Listener:
         self._hooks = hooks
         self._tracking = tracking
         self._origin = origin
-        self._acknowledged: set[StreamId] = set()
         self._begin_process()
         _of_this_process.add(self)
 
@@ -169,7 +170,6 @@ class Listener:
         self._backoff = MIN_BACKOFF
         self._replayed = self._attaches = self._reconnects = 0
         self._delivery = Delivery(self._coherence, self._epochs, self._hash_tag, self._hooks)
-        self._acknowledged.clear()
         self.arrivals = Arrivals()
 
     def _after_fork(self) -> None:
@@ -202,15 +202,6 @@ class Listener:
         """Do as `wait_applied`, without blocking the event loop."""
         self.start()
         return await self.arrivals.wait_async(stream_id, timeout)
-
-    def acknowledge(self, stream_id: StreamId) -> None:
-        """Do not apply the entry when it comes: this process wrote it, and bumped its names after the reply.
-
-        Without this call a node's own notice would outdate what it stored since: correct, and a wasted read.
-        """
-        position = self.arrivals.position
-        if position is not None and position < stream_id:
-            self._acknowledged.add(stream_id)
 
     def hold(self, reason: str) -> None:
         """Do not trust memory, whatever polls say, until `release`; `reason` shows in `health`."""
@@ -310,7 +301,7 @@ class Listener:
             self._gap = gap_reason(position, StreamId.parse(newest[0][0]) if newest else None)
             return
         entries = entries_of(reply)
-        self._delivery.apply([entry.notice for entry in entries if entry.stream_id not in self._acknowledged])
+        self._delivery.apply([entry.notice for entry in entries if not self._is_own(entry.notice)])
         if entries:
             self._pass(entries[-1].stream_id)
         if self._state != "attached":
@@ -324,8 +315,11 @@ class Listener:
 
     def _pass(self, position: StreamId) -> None:
         self.arrivals.advance(position)
-        for stream_id in [each for each in tuple(self._acknowledged) if each <= position]:
-            self._acknowledged.discard(stream_id)
+
+    def _is_own(self, notice: Notice) -> bool:
+        # Who wrote it invalidated what this process has, after the reply. To do so again would outdate what was
+        # stored since.
+        return bool(self._origin) and notice.origin == self._origin and notice.kind != "p"
 
     def _trust(self, poll_started: float) -> None:
         with self._lock:
