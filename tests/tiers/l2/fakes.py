@@ -81,6 +81,7 @@ def make_listener(
     epochs: TagEpochs | None = None,
     max_staleness: float = STALENESS,
     tracking: Tracking | None = None,
+    origin: bytes = b"",
 ) -> Listener:
     """Build a listener of the namespace `t` of the server on a port of the loopback."""
     route = Route(Target("single", (Address("127.0.0.1", port),)), b"{t}:", 1.0)
@@ -93,6 +94,7 @@ def make_listener(
         max_staleness=max_staleness,
         hooks=hooks or Hooks(),
         tracking=tracking,
+        origin=origin,
     )
 
 
