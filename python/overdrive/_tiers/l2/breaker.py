@@ -119,7 +119,7 @@ class Breaker:
         if self._state == CLOSED:
             return self._permit
         with self._lock:
-            if self._state == CLOSED:
+            if self.state == CLOSED:
                 return self._permit
             now = self._clock()
             if now < self._until:

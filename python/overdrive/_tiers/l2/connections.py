@@ -13,7 +13,7 @@ from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from overdrive._tiers.l2.resp import NOTHING, Push, Reader, ReplyError, make_reader, pack, pack_all
+from overdrive._tiers.l2.resp import NOTHING, Push, Reader, ReplyError, make_reader, pack
 from overdrive.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ class Link:
         """Close it, here only: a process that was forked goes on with its copy."""
         self._socket.close()
 
+    def __del__(self) -> None:
+        self._socket.close()
+
 
 class AsyncLink(asyncio.Protocol):
     """A connection of one event loop, on which any number of requests are under way.
@@ -148,8 +151,8 @@ class AsyncLink(asyncio.Protocol):
         self._sinks.extend(sinks)
         self._transport.write(request)
 
-    async def exchange(self, *commands: tuple[Argument, ...], deadline: float) -> list[Reply]:
-        """Send commands and return their replies, errors of the server among them.
+    async def exchange(self, *requests: bytes, deadline: float) -> list[Reply]:
+        """Send packed commands and return their replies, errors of the server among them.
 
         Raises:
             TimeoutError: at the deadline; the connection is of no more use then.
@@ -160,10 +163,10 @@ class AsyncLink(asyncio.Protocol):
 
         def sink(reply: Reply) -> None:
             replies.append(reply)
-            if not done.done() and (len(replies) == len(commands) or isinstance(reply, OSError)):
+            if not done.done() and (len(replies) == len(requests) or isinstance(reply, OSError)):
                 done.set_result(None)
 
-        self.send(pack_all(commands), [sink] * len(commands))
+        self.send(b"".join(requests), [sink] * len(requests))
         async with asyncio.timeout(_left(deadline)):
             await done
         if isinstance(replies[-1], OSError):
@@ -229,7 +232,7 @@ def open_link(target: Target, address: Address, *, deadline: float, protocol: in
     try:
         login = _login(target, protocol, name)
         if login:
-            link.send(pack_all(login), deadline)
+            link.send(b"".join(map(pack, login)), deadline)
             for _ in login:
                 _check_login(link.read(deadline))
     except BaseException:
@@ -253,7 +256,7 @@ async def open_async_link(
     try:
         login = _login(target, protocol, name)
         if login:
-            for reply in await link.exchange(*login, deadline=deadline):
+            for reply in await link.exchange(*map(pack, login), deadline=deadline):
                 _check_login(reply)
     except BaseException:
         link.abort()

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from overdrive._tiers.l2.connections import require_client
-from overdrive._tiers.l2.resp import Push, ReplyError, pack_all
+from overdrive._tiers.l2.resp import Push, ReplyError, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ class Waiting:
         """See `BackplaneLink`."""
         deadline = monotonic() + self._timeout
         try:
-            self._link.send(pack_all(commands), deadline)
+            self._link.send(b"".join(map(pack, commands)), deadline)
             return [self._reply(deadline) for _ in commands]
         except BaseException:
             self._route.forget(self._link.address)

@@ -33,6 +33,9 @@ REFUSALS: Final = {
     "WRONGTYPE": ("wrongtype", "a key of the namespace holds something that is not ours"),
 }
 
+#: What is said of a right that a script lacks, which has no code of its own.
+MISSING_RIGHT: Final = ("ACL failure in script", "The user executing the script can't")
+
 #: Reasons that need somebody to change a configuration; waiting does not help.
 DENIED: Final = frozenset({"denied", "tls"})
 
@@ -56,7 +59,10 @@ class RedisUnavailable(TierUnavailable):
 
 def of_reply(reply: ReplyError) -> RedisUnavailable:
     """Return what an error that the server replied with comes to."""
-    reason, meaning = REFUSALS.get(reply.code, ("error", "the server replied with an error"))
+    code = reply.code
+    if code == "ERR" and any(words in str(reply) for words in MISSING_RIGHT):
+        code = "NOPERM"
+    reason, meaning = REFUSALS.get(code, ("error", "the server replied with an error"))
     return RedisUnavailable(reason, f"{meaning} ({reply})")
 
 

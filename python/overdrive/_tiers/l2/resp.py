@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
     from typing import Any, TypeAlias
 
     from overdrive._tiers.l2.step import Argument
@@ -18,7 +18,7 @@ try:
 except ImportError:
     hiredis = None  # type: ignore[assignment]
 
-__all__ = ("NOTHING", "ProtocolError", "Push", "Reader", "ReplyError", "make_reader", "pack", "pack_all")
+__all__ = ("NOTHING", "ProtocolError", "Push", "Reader", "ReplyError", "make_reader", "pack")
 
 #: What a reader returns when the rest of a reply has not arrived.
 NOTHING: Final = object()
@@ -168,8 +168,3 @@ else:
     def make_reader() -> Reader:
         """Return a reader for a new connection."""
         return hiredis.Reader(protocolError=ProtocolError, replyError=ReplyError, notEnoughData=NOTHING)
-
-
-def pack_all(commands: Iterable[tuple[Argument, ...]]) -> bytes:
-    """Return the bytes of several commands, that are sent as one."""
-    return b"".join(map(pack, commands))

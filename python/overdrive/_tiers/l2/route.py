@@ -147,7 +147,7 @@ class Route:
     async def _aask(question: Question, deadline: float) -> Reply:
         link = await open_async_link(question.target, question.address, deadline=deadline)
         try:
-            return (await link.exchange(question.command, deadline=deadline))[0]
+            return (await link.exchange(pack(question.command), deadline=deadline))[0]
         finally:
             link.abort()
 

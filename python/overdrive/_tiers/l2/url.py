@@ -112,8 +112,9 @@ def parse_url(url: str, *, tls: Tls | None = None) -> Target:
     """
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise ConfigError(f"redis url: {error}") from None
+    except ValueError:
+        # What Python says about it may quote the password.
+        raise ConfigError("redis url is malformed: brackets do not match, or its host has odd characters") from None
     if parts.scheme not in SCHEMES:
         raise ConfigError(f"redis url has scheme {parts.scheme!r}; allowed are {', '.join(SCHEMES)}")
     encrypted = parts.scheme.startswith("rediss")
