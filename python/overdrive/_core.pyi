@@ -1,6 +1,16 @@
 """Caches in Rust. Use them through the `overdrive` package."""
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableMapping, Sequence, ValuesView
+from collections.abc import (
+    Awaitable,
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    MutableMapping,
+    Sequence,
+    ValuesView,
+)
 from datetime import timedelta
 from os import PathLike
 from types import TracebackType
@@ -296,7 +306,13 @@ class _TieredCache(Generic[_K, _V]):
     def get(self, key: _K, default: None = None) -> _V | None: ...
     @overload
     def get(self, key: _K, default: _V | _T) -> _V | _T: ...
+    @overload
+    def aget(self, key: _K, default: None = None) -> Awaitable[_V | None]: ...
+    @overload
+    def aget(self, key: _K, default: _V | _T) -> Awaitable[_V | _T]: ...
+    def _hit(self, key: _K, default: Any = None) -> Any: ...
     def _find(self, key: _K, default: Any) -> Any: ...
+    def _afind(self, key: _K, default: Any) -> Awaitable[Any]: ...
     def _entry(self, key: _K) -> Entry | None: ...
     @property
     def _l1(self) -> _MemoryCache[_K, Any]: ...

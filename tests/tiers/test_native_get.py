@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import mmap
+import subprocess
+import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,19 @@ class Found(_TieredCache[Any, Any]):
     def _find(self, key: Any, default: Any) -> Any:
         self.asked.append((key, default))
         return "found"
+
+    async def _afind(self, key: Any, default: Any) -> Any:
+        self.asked.append((key, default))
+        return "found later"
+
+
+def run(awaitable: Awaitable[Any]) -> Any:
+    """Await something outside of a loop: nothing here waits."""
+    try:
+        awaitable.__await__().__next__()
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("it waits")
 
 
 def entry(value: Any = "value", until: float = inf, **arguments: Any) -> Entry:
@@ -65,6 +82,25 @@ def test_a_value_that_is_no_entry_is_returned_as_it_is(cache: Found) -> None:
     assert cache._hits == 1
 
 
+def test_hits_of_coroutines_are_there_at_once(cache: Found, coherence: Coherence) -> None:
+    cache.l1["a"] = proven(coherence)
+    assert run(cache.aget("a")) == run(cache.aget("a", 5)) == run(cache.aget("a", default=5)) == "value"
+    assert asyncio.run(cache.aget("a")) == "value"  # type: ignore[arg-type]
+    assert (cache.asked, cache._hits) == ([], 4)
+    coherence.bump(b"k1")
+    assert run(cache.aget("a")) == run(cache.aget("b", 5)) == run(cache.aget("b", default=6)) == "found later"
+    assert cache.asked == [("a", None), ("b", 5), ("b", 6)]
+    assert cache._hits == 4
+
+
+def test_a_hit_can_be_asked_for_alone(cache: Found, coherence: Coherence) -> None:
+    cache.l1["a"] = proven(coherence)
+    assert cache._hit("a") == cache._hit("a", 5) == cache._hit("a", default=5) == "value"
+    coherence.bump(b"k1")
+    assert (cache._hit("a"), cache._hit("a", 5), cache._hit("b", default=5)) == (None, 5, 5)
+    assert (cache.asked, cache._hits, cache.l1.stats().misses) == ([], 3, 3)
+
+
 def test_what_is_absent_is_left_to_find(cache: Found) -> None:
     assert cache.get("a") == cache.get("a", 5) == cache.get("a", default=6) == "found"
     assert cache.asked == [("a", None), ("a", 5), ("a", 6)]
@@ -85,6 +121,8 @@ def test_without_an_override_the_default_is_found() -> None:
     cache: _TieredCache[str, int] = _TieredCache(MemoryCache(5))
     assert cache.get("a") is None
     assert cache.get("a", 5) == 5
+    assert run(cache.aget("a")) is None
+    assert run(cache.aget("a", 5)) == 5
 
 
 def test_entries_expire_by_the_clock_of_the_first_tier() -> None:
@@ -214,8 +252,9 @@ def test_it_has_to_be_initialised_once() -> None:
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3)])
 def test_wrong_arguments_are_type_errors(cache: Found, arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError):
-        cache.get(*arguments)
+    for read in (cache.get, cache.aget, cache._hit):
+        with pytest.raises(TypeError):
+            read(*arguments)
     with pytest.raises(TypeError):
         cache.get(1, fallback=2)  # type: ignore[call-overload]
 
@@ -247,7 +286,7 @@ def hostile(cache: Found, run: Any, where: str) -> Key:
 
 
 def test_an_unhashable_key_is_a_type_error(cache: Found) -> None:
-    for read in (cache.get, cache._entry):
+    for read in (cache.get, cache.aget, cache._hit, cache._entry):
         with pytest.raises(TypeError, match="unhashable type: 'list'"):
             read([])
     assert cache.asked == []
@@ -256,7 +295,7 @@ def test_an_unhashable_key_is_a_type_error(cache: Found) -> None:
 @pytest.mark.parametrize("where", ["hash", "eq"])
 def test_what_a_key_raises_is_raised(cache: Found, where: str) -> None:
     key = hostile(cache, lambda: 1 // 0, where)
-    for read in (cache.get, cache._entry):
+    for read in (cache.get, cache.aget, cache._hit, cache._entry):
         with pytest.raises(ZeroDivisionError):
             read(key)
     assert (cache.asked, cache._hits) == ([], 0)
@@ -366,3 +405,46 @@ def test_nothing_older_than_an_invalidation_that_returned_is_read() -> None:
     assert reads > 0
     assert cache._hits > 0
     assert [cache.get(key) for key in keys] == [1499] * len(keys)
+
+
+WRITER = """
+import mmap, sys
+from overdrive._core import Coherence
+coherence = Coherence(sys.argv[1], slots=64)
+with open(sys.argv[2], "r+b") as file, memoryview(mmap.mmap(file.fileno(), 16)).cast("Q") as words:
+    for value in range(1, int(sys.argv[3]) + 1):
+        words[0] = value
+        coherence.bump(b"tall" if value % 7 == 0 else b"k1")
+        words[1] = value
+"""
+
+
+def test_what_another_process_invalidated_is_not_read(tmp_path: Path) -> None:
+    """The same with a writer in another process: the origin, and what it has acknowledged, are words of a file."""
+    path, origin = tmp_path / "coherence", tmp_path / "origin"
+    coherence = Coherence(path, slots=64)
+    origin.write_bytes(bytes(16))
+    writes = 30_000
+    with (
+        origin.open("r+b") as file,
+        mmap.mmap(file.fileno(), 16) as memory,
+        memoryview(memory) as view,
+        view.cast("Q") as words,
+    ):
+
+        class Loading(Found):
+            def _find(self, key: Any, default: Any) -> Any:
+                stamp = coherence.stamp()
+                value = words[0]
+                self.l1[key] = proven(coherence, value, stamp=stamp, names=(b"k1", b"tall"))
+                return value
+
+        cache = Loading()
+        arguments = [sys.executable, "-c", WRITER, str(path), str(origin), str(writes)]
+        with subprocess.Popen(arguments) as process:
+            while (least := words[1]) < writes and process.poll() is None:
+                value: Any = cache.get(1)
+                assert value >= least
+            assert process.wait(30) == 0
+        assert cache.get(1) == cache.get(1) == writes
+        assert cache._hits > 0

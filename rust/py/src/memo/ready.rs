@@ -32,17 +32,19 @@ impl Ready {
     pub unsafe fn answer(py: Python<'_>, value: Obj) -> *mut PyObject {
         // SAFETY: by contract.
         let value = unsafe { value.into_bound(py) };
-        match Bound::new(
-            py,
-            Self {
-                value: Field::holding(&value),
-            },
-        ) {
+        match Bound::new(py, Self::holding(&value)) {
             Ok(ready) => ready.into_ptr(),
             Err(error) => {
                 raised::raise(py, error);
                 null_mut()
             }
+        }
+    }
+
+    /// The same for a value that stays with the caller, too.
+    pub fn holding(value: &Bound<'_, PyAny>) -> Self {
+        Self {
+            value: Field::holding(value),
         }
     }
 

@@ -1,15 +1,15 @@
 //! The base class of `overdrive.TieredCache`.
 //!
 //! Its first tier is a `MemoryCache` whose values are `Entry`s. A hit is a value in an entry that may be
-//! returned without further ado; the method `_find` of the subclass answers everything else. User code
-//! runs where it does in a `MemoryCache`, and in `_find`; all outside of locks.
+//! returned without further ado; the methods `_find` and `_afind` of the subclass answer everything else.
+//! User code runs where it does in a `MemoryCache`, and in these; all outside of locks.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::memo::{Counter, Field, entry_class, entry_of};
+use crate::memo::{Counter, Field, Ready, entry_class, entry_of};
 use crate::memory::MemoryCache;
 use crate::obj::Gone;
 
@@ -39,6 +39,15 @@ impl TieredCache {
                 "__init__() has not run: a subclass must call the __init__ of its base class",
             )),
         }
+    }
+
+    /// The value of a hit, which is counted.
+    fn hit<'py>(&self, key: &Any<'py>) -> PyResult<Option<Any<'py>>> {
+        let value = self.first_tier(key.py())?.get().read_quiet(key)?;
+        if value.is_some() {
+            self.hits.add(1);
+        }
+        Ok(value)
     }
 }
 
@@ -70,15 +79,30 @@ impl TieredCache {
         key: &Any<'py>,
         default: Option<&Any<'py>>,
     ) -> PyResult<Any<'py>> {
-        let py = slf.py();
-        let this = slf.get();
-        match this.first_tier(py)?.get().read_quiet(key)? {
-            Some(value) => {
-                this.hits.add(1);
-                Ok(value)
-            }
-            None => slf.call_method1(pyo3::intern!(py, "_find"), (key, default)),
+        match slf.get().hit(key)? {
+            Some(value) => Ok(value),
+            None => slf.call_method1(pyo3::intern!(slf.py(), "_find"), (key, default)),
         }
+    }
+
+    /// The same for coroutines: return an awaitable of the value, or whatever `_afind(key, default)` returns.
+    #[pyo3(signature = (key, default = None))]
+    fn aget<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Any<'py>,
+        default: Option<&Any<'py>>,
+    ) -> PyResult<Any<'py>> {
+        let py = slf.py();
+        match slf.get().hit(key)? {
+            Some(value) => Ok(Bound::new(py, Ready::holding(&value))?.into_any()),
+            None => slf.call_method1(pyo3::intern!(py, "_afind"), (key, default)),
+        }
+    }
+
+    /// Return the value for a key from the first tier, or else the default.
+    #[pyo3(signature = (key, default = None))]
+    fn _hit<'py>(&self, key: &Any<'py>, default: Option<Any<'py>>) -> PyResult<Option<Any<'py>>> {
+        Ok(self.hit(key)?.or(default))
     }
 
     /// Return the entry of a key as it is in the first tier, or `None`; counts as no use.
@@ -99,6 +123,13 @@ impl TieredCache {
     #[expect(unused_variables, reason = "named as the overrides name them")]
     fn _find<'py>(&self, key: &Any<'py>, default: Option<Any<'py>>) -> Option<Any<'py>> {
         default
+    }
+
+    /// The same for an `aget`: an awaitable.
+    #[pyo3(signature = (key, default))]
+    fn _afind<'py>(&self, key: &Any<'py>, default: Option<Any<'py>>) -> Ready {
+        let none = key.py().None().into_bound(key.py());
+        Ready::holding(&default.unwrap_or(none))
     }
 
     /// The first tier.

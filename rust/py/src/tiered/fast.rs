@@ -1,4 +1,4 @@
-//! The short way to a hit, as `crate::fast` is for the other classes: what takes no Python code but the
+//! The short ways to a hit, as `crate::fast` is for the other classes: what takes no Python code but the
 //! key's hash, in a first tier without a clock of its own. Everything else takes the long way, with the same
 //! arguments.
 
@@ -13,11 +13,14 @@ use pyo3::prelude::*;
 use super::class::TieredCache;
 use crate::expiry::Instant;
 use crate::fast::{Method, Short, guarded, hash_of, install as methods, obj};
+use crate::memo::Ready;
 use crate::memory::MemoryCache;
 use crate::obj::Obj;
 use crate::store::Quick;
 
 static GET: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static AGET: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static HIT: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
 /// A value that may be returned as it is, with a reference, counted as a hit.
 ///
@@ -52,34 +55,77 @@ unsafe fn read(py: Python<'_>, slf: &*mut PyObject, key: *mut PyObject) -> Short
     }
 }
 
+/// A method whose hits become what `answer` makes of them.
+///
+/// # Safety
+/// The arguments are those of a method with `METH_FASTCALL | METH_KEYWORDS` of `TieredCache`; `original` is
+/// one, too. `answer` takes over the reference and returns a new one, or null with an exception set.
+#[inline(always)]
+unsafe fn method(
+    original: &AtomicPtr<c_void>,
+    slf: *mut PyObject,
+    (arguments, count, names): (*const *mut PyObject, ffi::Py_ssize_t, *mut PyObject),
+    answer: impl FnOnce(Obj) -> *mut PyObject,
+) -> *mut PyObject {
+    let short = guarded(|py| {
+        if !names.is_null() || !(1..=2).contains(&count) {
+            return Short::Pass;
+        }
+        // SAFETY: by contract; there is one argument at least.
+        unsafe { read(py, &slf, *arguments) }
+    });
+    match short {
+        Short::Done(value) => answer(value),
+        Short::Raised => null_mut(),
+        // SAFETY: by contract.
+        Short::Pass => unsafe {
+            let original = original.load(Ordering::Relaxed);
+            transmute::<*mut c_void, Method>(original)(slf, arguments, count, names)
+        },
+    }
+}
+
 unsafe extern "C" fn get(
     slf: *mut PyObject,
     arguments: *const *mut PyObject,
     count: ffi::Py_ssize_t,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    let short = guarded(|py| {
-        if !names.is_null() || !(1..=2).contains(&count) {
-            return Short::Pass;
-        }
-        // SAFETY: the arguments of the method, of which there is one.
-        unsafe { read(py, &slf, *arguments) }
-    });
-    match short {
-        Short::Done(value) => value.as_ptr(),
-        Short::Raised => null_mut(),
-        // SAFETY: the pointer is that of the method's previous function.
-        Short::Pass => unsafe {
-            let original = GET.load(Ordering::Relaxed);
-            transmute::<*mut c_void, Method>(original)(slf, arguments, count, names)
-        },
+    // SAFETY: the arguments of the method.
+    unsafe { method(&GET, slf, (arguments, count, names), Obj::as_ptr) }
+}
+
+unsafe extern "C" fn hit(
+    slf: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: the arguments of the method.
+    unsafe { method(&HIT, slf, (arguments, count, names), Obj::as_ptr) }
+}
+
+unsafe extern "C" fn aget(
+    slf: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: the arguments of the method, from an attached thread; the reference was taken in the region.
+    unsafe {
+        method(&AGET, slf, (arguments, count, names), |value| {
+            Ready::answer(Python::assume_attached(), value)
+        })
     }
 }
 
-/// Puts the short way in front of the method.
+/// Puts the short ways in front of the methods.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     if !cfg!(target_os = "linux") {
         return Ok(()); // where the clock is not read natively
     }
-    methods::replace_method(&py.get_type::<TieredCache>(), "get", get, &GET)
+    let class = py.get_type::<TieredCache>();
+    methods::replace_method(&class, "get", get, &GET)?;
+    methods::replace_method(&class, "aget", aget, &AGET)?;
+    methods::replace_method(&class, "_hit", hit, &HIT)
 }
