@@ -127,6 +127,7 @@ class PartsNode:
             self._memory[name] = Held(value, stamp)
         return value
 
+
 class NaiveNode(PartsNode):
     """What is usually built: no token, no lease, and whatever is in memory is trusted."""
 
