@@ -163,7 +163,7 @@ class Listener:
         self._link = None
         self._header_link = None
         self._gap = "first attach"  # why everything has to be suspected; empty while nothing has
-        self._held = ""
+        self._held: set[str] = set()
         self._state = "idle"
         self._attach_id = b""
         self._last_error = ""
@@ -176,6 +176,9 @@ class Listener:
         """Start anew. The sockets are the parent's: closing them here tells the server nothing."""
         closed = self._closing.is_set()
         self._drop_links()
+        self._epochs.after_fork()
+        if self._tracking is not None:
+            self._tracking.after_fork()
         self._begin_process()
         self._coherence.trust(0.0)
         if closed:
@@ -203,18 +206,27 @@ class Listener:
         self.start()
         return await self.arrivals.wait_async(stream_id, timeout)
 
+    def acknowledge(self, stream_id: StreamId) -> None:
+        """Do not apply the entry when it comes: this process wrote it, and after the reply did what it asks for.
+
+        That is: bumped its names, taught `epochs` the clock of its tags, and told whom the hooks tell.
+        Without this call a node's own notice would outdate what it stored since: correct, and a wasted read.
+        """
+        position = self.arrivals.position
+        if position is not None and position < stream_id:
+            self._acknowledged.add(stream_id)
     def hold(self, reason: str) -> None:
         """Do not trust memory, whatever polls say, until `release`; `reason` shows in `health`."""
         with self._lock:
-            self._held = reason
+            self._held.add(reason)
             self._coherence.trust(0.0)
 
-    def release(self) -> None:
-        """Trust memory again, after everything was suspected."""
+    def release(self, reason: str) -> None:
+        """Trust memory again as far as `reason` is concerned, after everything was suspected."""
         with self._lock:
-            if self._held:
-                self._gap = self._held
-                self._held = ""
+            if reason in self._held:
+                self._held.remove(reason)
+                self._gap = reason
 
     def health(self) -> ListenerHealth:
         """Return what the listener is doing."""
@@ -223,7 +235,7 @@ class Listener:
             attach_id=self._attach_id,
             position=str(self.arrivals.position or ""),
             trusted_for=self._coherence.trusted_until - monotonic(),
-            distrust=self._held,
+            distrust=", ".join(sorted(self._held)),
             last_error=self._last_error,
             attaches=self._attaches,
             reconnects=self._reconnects,
