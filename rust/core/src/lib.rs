@@ -23,6 +23,7 @@
 //! - [`sample`], [`keyed`]: some of the keys, and hashes that do not give them away.
 //! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
 //! - [`recorder`], [`what_if`]: the same for a cache in use.
+//! - [`prefetch`]: which keys will be asked for next.
 //! - [`snapshot`]: the frame of snapshot files.
 //!
 //! Invariants that hold across the crate: a slot is at most once in a ring, and in at most one of the
@@ -41,6 +42,7 @@ pub mod index;
 pub mod keyed;
 pub mod pins;
 pub mod policy;
+pub mod prefetch;
 pub mod recorder;
 pub mod replay;
 pub mod ring;
