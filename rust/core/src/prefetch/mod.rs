@@ -49,6 +49,8 @@ const SHALLOWER: f32 = 0.02;
 const LEAST_DEPTH: f32 = 2.0;
 /// The share of proposals that are made even while the guard is closed: 2 %.
 const PROBING: u64 = u64::MAX / 50;
+/// A key is watched from the same distance for 256 requests.
+const TURN_BITS: u32 = 8;
 /// Tokens that the budget holds at most.
 const BURST: f32 = 64.0;
 /// An issued prefetch of which nothing was heard for so many horizons is given up.
@@ -120,6 +122,8 @@ pub struct Predictor {
     calibration: Calibration,
     pending: Pending,
     guard: Guard,
+    /// When the guard closed last.
+    closed_at: u64,
     tokens: f32,
     depth: f32,
     horizon: f32,
@@ -145,6 +149,7 @@ impl Predictor {
             calibration: Calibration::default(),
             pending: Pending::new(config.pending, (config.pending / 4).max(1))?,
             guard: Guard::default(),
+            closed_at: 0,
             tokens: BURST,
             depth: LEAST_DEPTH,
             horizon: FIRST_HORIZON,
@@ -187,7 +192,7 @@ impl Predictor {
         let known = self.remembered.iter().find(|(known, _)| *known == key);
         let class = known.and_then(|&(_, class)| class);
         self.pending.issue(key, class, self.tick);
-        self.tokens -= 1.0;
+        self.tokens = (self.tokens - 1.0).max(-BURST);
         self.stats.issued += 1;
     }
 
@@ -293,6 +298,7 @@ impl Predictor {
         self.calibration.clear();
         self.pending.clear();
         self.guard = Guard::default();
+        self.closed_at = 0;
         self.tokens = BURST;
         self.depth = LEAST_DEPTH;
         self.horizon = FIRST_HORIZON;
@@ -304,11 +310,16 @@ impl Predictor {
 
     fn settle(&mut self) {
         let before = self.tick.saturating_sub(self.horizon as u64);
-        while let Some((class, right)) = self.pending.settle(before) {
-            if !self.guard.is_open() && self.calibration.reaches(class, self.config.precision) {
-                self.guard.count(right);
+        while let Some(settled) = self.pending.settle(before) {
+            let class = settled.class;
+            // What was predicted before it closed says nothing about the time since.
+            if !self.guard.is_open()
+                && settled.tick > self.closed_at
+                && self.calibration.reaches(class, self.config.precision)
+            {
+                self.guard.count(settled.right);
             }
-            self.calibration.count(class, right);
+            self.calibration.count(class, settled.right);
         }
     }
 
@@ -333,7 +344,7 @@ impl Predictor {
                 count += 1;
                 self.remembered[self.remember_at] = (step.key, Some(class));
                 self.remember_at = (self.remember_at + 1) % REMEMBERED;
-            } else if !is_known {
+            } else if !is_known && self.is_turn_of(&step, depth) {
                 self.pending.watch(step.key, class, self.tick);
             }
         }
@@ -344,6 +355,13 @@ impl Predictor {
     /// Whether prefetches come late, so that the next few keys are not worth naming alone.
     fn looks_far(&self) -> bool {
         self.depth > LEAST_DEPTH + 1.0
+    }
+
+    /// Whether a key is to be watched from this distance. Along a chain each key is named from all distances,
+    /// the largest first; if that were watched, it alone would ever be measured.
+    fn is_turn_of(&self, step: &Step, depth: u8) -> bool {
+        let turn = mix(self.config.seed ^ step.key ^ self.tick >> TURN_BITS) % u64::from(depth);
+        turn + 1 == u64::from(step.depth)
     }
 
     fn is_allowed(&mut self, step: &Step, class: Class, proposed: usize) -> bool {
@@ -361,7 +379,11 @@ impl Predictor {
 
     /// Counts an outcome, and returns how many requests it took, if the prefetch is remembered.
     fn outcome(&mut self, key: u64, right: bool) -> Option<f32> {
+        let was_open = self.guard.is_open();
         self.guard.count(right);
+        if was_open && !self.guard.is_open() {
+            self.closed_at = self.tick;
+        }
         if right {
             // It took the place of a load that would have been made anyway.
             self.tokens = (self.tokens + 1.0).min(BURST);

@@ -42,6 +42,17 @@ enum Outcome {
     Unknown,
 }
 
+/// A watched prediction whose outcome is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Its class.
+    pub class: Class,
+    /// When it was made.
+    pub tick: u64,
+    /// Whether the key was asked for, and missed.
+    pub right: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Watch {
     key: u64,
@@ -149,13 +160,17 @@ impl Pending {
         Some(prediction)
     }
 
-    /// The next watched prediction that was made before `tick` and whose outcome is known: its class and
-    /// whether it was right.
-    pub fn settle(&mut self, before: u64) -> Option<(Class, bool)> {
+    /// The next watched prediction that was made before a tick, and whose outcome counts.
+    pub fn settle(&mut self, before: u64) -> Option<Settled> {
         while self.watched.front()?.tick < before {
             let watch = self.watched.pop_front()?;
+            let settled = |right| Settled {
+                class: watch.class,
+                tick: watch.tick,
+                right,
+            };
             match watch.outcome {
-                Outcome::Right => return Some((watch.class, true)),
+                Outcome::Right => return Some(settled(true)),
                 Outcome::Unknown => {}
                 Outcome::Open => {
                     if self
@@ -164,7 +179,7 @@ impl Pending {
                     {
                         self.forget(watch.key);
                     }
-                    return Some((watch.class, false));
+                    return Some(settled(false));
                 }
             }
         }
@@ -244,9 +259,10 @@ mod tests {
         pending.request(2, false);
         pending.request(3, true);
         assert_eq!(pending.settle(1), None);
-        assert_eq!(pending.settle(5), Some((class(), false)));
-        assert_eq!(pending.settle(5), Some((class(), true)));
-        assert_eq!(pending.settle(5), None);
+        let outcomes: Vec<_> = std::iter::from_fn(|| pending.settle(5))
+            .map(|settled| (settled.tick, settled.right))
+            .collect();
+        assert_eq!(outcomes, [(1, false), (1, true)]);
         assert!(pending.get(1).is_none());
     }
 
