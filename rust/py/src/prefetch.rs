@@ -97,6 +97,11 @@ impl Predictor {
         PyList::new(py, &proposed[..count])
     }
 
+    /// Whether a key that was predicted otherwise may be fetched, going by the guard and the budget.
+    fn admits(&self, py: Python<'_>, key_hash: u64) -> bool {
+        self.inner.with(py, |predictor| predictor.admits(key_hash))
+    }
+
     /// Notes that a key is being fetched that was proposed.
     fn issued(&self, py: Python<'_>, key_hash: u64) {
         self.inner.with(py, |predictor| predictor.issued(key_hash));

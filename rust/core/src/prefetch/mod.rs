@@ -29,7 +29,7 @@ pub mod successors;
 use calibration::{Calibration, Class};
 use contexts::Contexts;
 use guard::Guard;
-use lookahead::{Lookahead, MAX_DEPTH, MAX_STEPS, Step};
+use lookahead::{LEAP, Lookahead, MAX_DEPTH, MAX_STEPS, Step};
 use pending::{Kind, Pending};
 use successors::{Row, Successors};
 
@@ -116,7 +116,7 @@ pub struct Predictor {
     config: Config,
     contexts: Contexts,
     successors: Successors,
-    /// What comes [`LEAP`](lookahead::LEAP) requests later; learned while prefetches come late.
+    /// What comes [`LEAP`] requests later; learned while it looks as far.
     leaps: Successors,
     ahead: Lookahead,
     calibration: Calibration,
@@ -185,6 +185,11 @@ impl Predictor {
         }
         let count = self.propose(key);
         &self.proposals[..count]
+    }
+
+    /// Whether a key that somebody else predicted may be fetched as well: the guard and the budget are for all.
+    pub fn admits(&mut self, key: u64) -> bool {
+        self.is_affordable(key, 0)
     }
 
     /// Notes that a proposed key is being fetched.
@@ -352,9 +357,8 @@ impl Predictor {
         count
     }
 
-    /// Whether prefetches come late, so that the next few keys are not worth naming alone.
     fn looks_far(&self) -> bool {
-        self.depth > LEAST_DEPTH + 1.0
+        self.depth() >= LEAP
     }
 
     /// Whether a key is to be watched from this distance. Along a chain each key is named from all distances,
@@ -365,10 +369,12 @@ impl Predictor {
     }
 
     fn is_allowed(&mut self, step: &Step, class: Class, proposed: usize) -> bool {
-        if !self.calibration.reaches(class, self.config.precision) {
-            return false;
-        }
-        if !self.guard.is_open() && mix(self.config.seed ^ step.key ^ mix(self.tick)) > PROBING {
+        self.calibration.reaches(class, self.config.precision)
+            && self.is_affordable(step.key, proposed)
+    }
+
+    fn is_affordable(&mut self, key: u64, proposed: usize) -> bool {
+        if !self.guard.is_open() && mix(self.config.seed ^ key ^ mix(self.tick)) > PROBING {
             self.stats.guarded += 1;
             return false;
         }
