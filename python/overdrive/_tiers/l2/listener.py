@@ -206,15 +206,6 @@ class Listener:
         self.start()
         return await self.arrivals.wait_async(stream_id, timeout)
 
-    def acknowledge(self, stream_id: StreamId) -> None:
-        """Do not apply the entry when it comes: this process wrote it, and after the reply did what it asks for.
-
-        That is: bumped its names, taught `epochs` the clock of its tags, and told whom the hooks tell.
-        Without this call a node's own notice would outdate what it stored since: correct, and a wasted read.
-        """
-        position = self.arrivals.position
-        if position is not None and position < stream_id:
-            self._acknowledged.add(stream_id)
     def hold(self, reason: str) -> None:
         """Do not trust memory, whatever polls say, until `release`; `reason` shows in `health`."""
         with self._lock:
