@@ -94,7 +94,7 @@ def test_a_cluster_that_is_partly_down(cluster: Cluster, namespaces: list[str], 
     steps = Steps(namespace)
     cluster.nodes[0].kill()
     tier = RedisTier(cluster.url, namespace=namespace, budget=2)
-    eventually(lambda: cluster.nodes[1].command("CLUSTER", "INFO")["cluster_state"] == "fail", "it is noticed")
+    eventually(lambda: b"cluster_state:fail" in cluster.nodes[1].command("CLUSTER", "INFO"), "it is noticed")
     with pytest.raises(RedisUnavailable) as caught:
         how(tier, steps.get(b"k"))
     assert caught.value.reason == "clusterdown"
@@ -136,21 +136,32 @@ def test_the_primary_of_sentinels_before_and_after_a_failover(sentinels: Sentine
     tier.close()
 
 
-def test_sentinels_that_are_away_are_passed_over(sentinels: Sentinels, how: Callable[..., Any]) -> None:
+def test_sentinels_that_refuse_that_are_away_and_that_are_silent(sentinels: Sentinels) -> None:
     steps = Steps("app")
-    sentinels.sentinels[0].kill()
-    sentinels.sentinels[1].stop()
-    tier = RedisTier(sentinels.url, namespace="app", budget=0.6)
-    how(tier, steps.write(b"k", b"v", 0))
-    sentinels.sentinels[1].resume()
-    tier.close()
 
+    async def ask(url: str, **options: Any) -> None:
+        """Find the server in blocking code, then from a loop by a tier that knows nothing yet."""
+        for looping in (False, True):
+            tier = RedisTier(url, **{"namespace": "app", "budget": 0.6, **options})
+            try:
+                if looping:
+                    await tier.acall(steps.write(b"k", b"v", 0))
+                else:
+                    tier.call(steps.write(b"k", b"v", 0))
+            finally:
+                await tier.aclose()
 
-def test_a_service_that_no_sentinel_knows(sentinels: Sentinels, how: Callable[..., Any]) -> None:
-    tier = RedisTier(sentinels.url.replace("/main", "/other"), namespace="app", budget=0.5)
     with pytest.raises(RedisUnavailable, match="knows no service 'other'"):
-        how(tier, Steps("app").get(b"k"))
-    tier.close()
+        asyncio.run(ask(sentinels.url.replace("/main", "/other")))
+    first, second, third = sentinels.sentinels
+    first.kill()
+    second.stop()
+    asyncio.run(ask(sentinels.url))
+    third.command("ACL", "SETUSER", "default", ">pw")
+    with pytest.raises(RedisUnavailable, match="NOAUTH"):
+        asyncio.run(ask(sentinels.url))
+    asyncio.run(ask(sentinels.url + "?sentinel_password=pw"))
+    second.resume()
 
 
 def test_no_sentinel_at_all(how: Callable[..., Any]) -> None:
@@ -158,19 +169,6 @@ def test_no_sentinel_at_all(how: Callable[..., Any]) -> None:
     with pytest.raises(RedisUnavailable, match="no primary was found"):
         how(tier, Steps("app").get(b"k"))
     assert tier.check().state == "ok", "one failure is no outage, and no error of the configuration"
-    tier.close()
-
-
-def test_sentinels_with_a_password_of_their_own(sentinels: Sentinels, how: Callable[..., Any]) -> None:
-    for sentinel in sentinels.sentinels:
-        sentinel.command("CONFIG", "SET", "sentinel-user", "")
-        sentinel.command("ACL", "SETUSER", "default", ">pw")
-    tier = RedisTier(sentinels.url, namespace="app", budget=0.5)
-    with pytest.raises(RedisUnavailable, match="NOAUTH|no primary"):
-        how(tier, Steps("app").ping())
-    tier.close()
-    tier = RedisTier(sentinels.url + "?sentinel_password=pw", namespace="app", budget=0.5)
-    assert how(tier, Steps("app").ping())
     tier.close()
 
 
