@@ -199,17 +199,20 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     from overdrive._tiers.l2.canary import Canary
     from overdrive._tiers.l2.delivery import Hooks
     from overdrive._tiers.l2.epochs import TagEpochs
+    from overdrive._tiers.l2.journal import Journal
     from overdrive._tiers.l2.leases import Leases
     from overdrive._tiers.l2.link import connector
     from overdrive._tiers.l2.listener import Listener
-    from overdrive._tiers.l2.recovery import RecoveryQueue
+    from overdrive._tiers.l2.recovery import Recovery
     from overdrive._tiers.l2.scripts import Steps
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l2.tracking import Tracking
 
     origin = os.urandom(8).hex().encode()
     redis = RedisTier(options["l2"], namespace=namespace, budget=duration("budget", options["budget"]))
-    steps = Steps(namespace, origin=origin, limit=options["l2_max_entries"] or 0)
+    limit = options["l2_max_entries"] or 0
+    steps = Steps(namespace, origin=origin, limit=limit)
+    journal = None if options["l3"] is None else Journal(Path(options["l3"]) / f"{namespace}.pending", namespace)
     epochs = TagEpochs()
     codec = tiers.codec
 
@@ -242,6 +245,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         listener=listener,
         epochs=epochs,
         leases=Leases(lambda key, token: redis.call(steps.extend(key, token, lease_ms)), lease),
-        recovery=RecoveryQueue(),
+        # Of another origin: when what was pending is delivered, this instance has to be told as well.
+        recovery=Recovery(redis, Steps(namespace, origin=b"recovery", limit=limit), journal=journal),
         canary=canary,
     )

@@ -93,7 +93,10 @@ async def _ask_redis(tiers: Tiers, io: IO, asks: Sequence[Ask]) -> list[RedisAns
         return [silent] * len(asks)
     try:
         blobs = await io.redis(backplane.redis, backplane.steps.get_many([ask.key for ask in asks]))
-        return [await judge_blob(tiers, io, ask, blob, None) for ask, blob in zip(asks, blobs, strict=True)]
+        return [
+            await judge_blob(tiers, io, ask, blob, None) if backplane.answers_for(ask.key) else silent
+            for ask, blob in zip(asks, blobs, strict=True)
+        ]
     except TierUnavailable as error:
         tiers.note_unavailable(error)
         return [silent] * len(asks)

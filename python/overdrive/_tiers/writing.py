@@ -51,6 +51,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
         try:
             step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
             await io.redis(backplane.redis, step)
+            backplane.recovery.discard_keys((ask.key,))
             tiers.tally.count_tier("l2", "sets")
         except TierUnavailable as error:
             tiers.note_unavailable(error)
