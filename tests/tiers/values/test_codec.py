@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import logging
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -39,6 +42,22 @@ class User:
 class Point(msgspec.Struct, eq=False):
     x: float
     y: Any = None
+
+
+class Shrinking:
+    """A model that does not give back what it has."""
+
+    model_fields = ("items",)
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+
+    def model_dump_json(self) -> str:
+        return msgspec.json.encode(self.items[:1]).decode()
+
+    @classmethod
+    def model_validate_json(cls, data: bytes) -> Shrinking:
+        return cls(msgspec.json.decode(data))
 
 
 class Model:
@@ -125,6 +144,8 @@ def test_values_of_a_declared_type() -> None:
     [point] = through(Codec("app", type=list[Point]), [Point(1.0, [1])])
     assert (type(point), point.x, point.y) == (Point, 1.0, [1])
     assert through(Codec("app", type=tuple[int, ...]), (1, 2)) == (1, 2)
+    assert through(Codec("app", type=set[str]), {"a", "b"}) == {"a", "b"}
+    assert through(Codec("app", type=datetime), datetime(2026, 1, 1, tzinfo=UTC)) == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +159,10 @@ def test_values_of_a_declared_type() -> None:
         (list[Point], [Point(1.0, (1,))], "value[0].y is a tuple, and would come back as a list"),
         (list[Point], [Point(1.0, object())], "value[0].y is a object, which msgspec does not write"),
         (list[int], {1, 2}, "value is a set, and would come back as a list"),
+        (datetime, datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Rome")), "value would come back as datetime.datetime("),
+        (dict[float, int], {1: 2}, "value (its key 1) is a int, and would come back as a float"),
+        (Shrinking, Shrinking([1, 2]), "value.items would come back with another length"),
+        (Shrinking, Shrinking("text"), "value.items would come back as another str"),
     ],
 )
 def test_a_value_that_would_come_back_as_another_type_is_not_written(of: Any, value: object, told: str) -> None:
@@ -183,6 +208,12 @@ def test_the_schema_changes_with_the_version_and_with_fields_at_any_depth() -> N
     assert schema_id(0, int | None) != schema_id(0, int)
 
 
+def test_a_type_whose_annotations_cannot_be_looked_up_has_a_schema() -> None:
+    one, other = (type("Unknown", (), {"__annotations__": {"field": name}}) for name in ("Missing", "Absent"))
+    assert schema_id(0, one) == schema_id(0, one)
+    assert schema_id(0, one) != schema_id(0, other)
+
+
 def test_a_type_that_refers_to_itself_has_a_schema() -> None:
     assert schema_id(0, Node) == schema_id(0, Node)
     assert through(Codec("app", type=Node), Node(1, Node(2))) == Node(1, Node(2))
@@ -192,6 +223,19 @@ def test_a_type_that_refers_to_itself_has_a_schema() -> None:
 class Node:
     number: int
     next: Node | None = None
+
+
+def test_clocks_that_are_apart_are_told_and_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    codec = Codec("app")
+    blob = put(codec, 1)
+    with caplog.at_level(logging.WARNING):
+        assert codec.decode(b"k", blob, NOW - 60_000)[0] == 1
+        assert caplog.records == []
+        for _ in range(3):
+            assert codec.decode(b"k", blob, NOW - 61_000)[0] == 1
+    [record] = caplog.records
+    assert record.getMessage() == "cache app: a stored value is from 61 s in the future; the clocks of two hosts differ"
+    assert codec.refusals == {}
 
 
 def test_variants_share_keys_and_counts() -> None:

@@ -21,6 +21,14 @@ class Report:
     handle: Any
 
 
+class Items(list[int]):
+    pass
+
+
+class Members(set[int]):
+    pass
+
+
 class Slotted:
     __slots__ = ("empty", "lock")
 
@@ -40,6 +48,8 @@ PICKLE = Codec("app", serializer="pickle", secret=SECRET)
         ({"items": [(Report("a", 1),)]}, "value['items'][0][0] is a tests.tiers.values.test_refused_values.Report,"),
         ({object: 1}, "value (its key <class 'object'>) is a type,"),
         ({"a", threading.Lock}, "is a builtin_function_or_method,"),
+        ([Items([1])], "value[0] is a tests.tiers.values.test_refused_values.Items,"),
+        ([Members([1])], "value[0] is a tests.tiers.values.test_refused_values.Members,"),
         ([{"k" * 100: object()}], f"value[0]['{'k' * 39}...] is a object,"),
     ],
 )

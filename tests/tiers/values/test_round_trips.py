@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import overdrive
 from overdrive._tiers.values.codec import Codec, Decoded
 from overdrive._tiers.values.serializers import BYTES, EXACT, JSON, MSGPACK, PICKLE, RAW, STR, Serializer
 from tests.snapshots.values import SAMPLES, VALUES, same
@@ -154,6 +156,26 @@ def test_memoryviews(view: memoryview) -> None:
     assert again.readonly
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([object()]),
+        np.zeros(2, dtype=[("a", "i4")]),
+        np.array([""], dtype="U0"),
+        np.ma.masked_array([1, 2], mask=[True, False]),
+        np.zeros((2, 2)).data[:0],
+        np.zeros(2, dtype=[("a", "i4")]).data,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_buffers_that_are_more_than_their_bytes_are_refused(value: Any) -> None:
+    if getattr(value, "dtype", None) == np.dtype("U1"):
+        assert through(SIGNED, value).dtype == value.dtype
+        return
+    with pytest.raises(overdrive.SerializationError, match="which is not stored outside of memory"):
+        put(PLAIN, value)
+
+
 def forged(payload: bytes, serializer: int, flags: int = 0) -> bytes:
     fields = reference.Fields(payload, flags=flags, serializer=serializer, raw_length=len(payload))
     return reference.write(b"app", b"k", fields)
@@ -239,6 +261,14 @@ def test_pickles(value: Any) -> None:
     assert type(again) is type(value)
     assert repr(again) == repr(value)
     assert serializer_of(value, codec) == PICKLE
+
+
+@pytest.mark.parametrize("end", [(1 << 31, 4), (5, 0), (1 << 40, 1)])
+def test_buffers_of_a_pickle_that_are_not_there_are_a_miss(end: tuple[int, int]) -> None:
+    length, count = end
+    payload = bytes(16) + pickle.dumps(1) + length.to_bytes(8, "little") + (count or 1 << 31).to_bytes(4, "little")
+    codec = Codec("app", serializer="pickle", allow_unsigned_pickle=True)
+    assert codec.decode(b"k", forged(payload, PICKLE, 16), NOW) == ("decode",)
 
 
 def test_arrays_are_not_copied_out_of_a_pickle() -> None:
