@@ -163,7 +163,7 @@ async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refresh
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True)
     replaces = bytes(blob[VERSION])
-    found = tiers.decode(ask.key, blob, "l2")
+    found = tiers.decode(ask, blob, "l2")
     if found is None or await tiers.is_tagged_dead(io, found):
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True, replaces=replaces)

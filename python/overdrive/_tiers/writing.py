@@ -37,7 +37,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     outside = (backplane is not None or tiers.disk is not None) and not ask.terms.local
     if backplane is not None:
         found.epoch = backplane.clock
-    blob = tiers.encode(ask.key, found) if outside else None
+    blob = tiers.encode(ask.key, found, ask.codec) if outside else None
     if found.hard <= 0:
         await invalidate(tiers, io, (ask.key,))
         ask.memory.drop(ask.l1_key)
