@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -274,6 +275,27 @@ def test_close_is_quick_and_may_be_repeated(server: Server, coherence: Recording
     listener.start()
     assert listener.health().state == "closed"
     eventually(lambda: server.clients() == 0, "disconnected")
+
+
+def test_without_a_thread_nothing_is_trusted_and_it_is_tried_again(
+    server: Server, coherence: RecordingCoherence, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        listener = listen(server.port)
+    assert listener.health().state == "lost"
+    assert "can't start new thread" in listener.health().last_error
+    listener.start()
+    eventually(lambda: coherence.is_trusted, "trusted")
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.019, float("inf"), float("nan")])
+def test_bound_that_cannot_be_kept_is_refused(bound: float, coherence: RecordingCoherence) -> None:
+    with pytest.raises(ValueError, match="max_staleness must be at least 0.02 s"):
+        make_listener(1, coherence, max_staleness=bound)
 
 
 def test_listener_that_nobody_holds_ends(server: Server, coherence: RecordingCoherence) -> None:
