@@ -130,6 +130,7 @@ bench: $(RELEASE)/.bench | redis ## Compare with dict, lru_cache, cachetools, ca
 	$(RELEASE_BIN)/python benches/python/memory.py
 	$(RELEASE_BIN)/python benches/python/threads.py
 	$(RELEASE_BIN)/python benches/python/redis_tier.py
+	$(RELEASE_BIN)/python benches/python/tiers_l1.py
 
 .PHONY: bench-pytest
 bench-pytest: $(RELEASE)/.bench ## The same operations under pytest-benchmark
@@ -146,6 +147,7 @@ bench-check: $(RELEASE)/.bench | redis ## The comparison with its bars: exits 1 
 	$(RELEASE_BIN)/python benches/python/instructions.py --check
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 	$(RELEASE_BIN)/python benches/python/redis_tier.py --check
+	$(RELEASE_BIN)/python benches/python/tiers_l1.py --check
 
 .PHONY: bench-hits
 bench-hits: $(RELEASE)/.bench ## Hit ratios against theine, moka-py, cachebox, cachetools; replays a second
