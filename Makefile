@@ -98,7 +98,7 @@ test-python: $(DEV)/.built | redis ## Python: contract, equivalence, hostile, th
 	$(BIN)/pytest
 
 .PHONY: test-slow
-test-slow: $(DEV)/.built ## Ten minutes of reads and writes by three processes, through faults of Redis and Valkey
+test-slow: $(DEV)/.built | redis ## Ten minutes of reads and writes by three processes, through faults of Redis and Valkey
 	$(BIN)/pytest -m slow -s
 
 .PHONY: test-drop-in

@@ -34,8 +34,9 @@ def seed() -> int:
 
 def check_without_faults(outcome: Outcome) -> None:
     findings = outcome.findings
-    assert len(findings.stale) <= findings.reads / 1000
-    assert findings.worst <= 0.02
+    # A machine whose processors are all busy delivers later; what is left is the cache's own.
+    assert len(outcome.unexplained) <= findings.reads / 1000
+    assert max(outcome.unexplained, default=0.0) <= 0.02
     assert not findings.own_stale
     check_after_faults(outcome)
 
@@ -65,7 +66,7 @@ def test_through_faults(server: Server, tmp_path: Path, seed: int) -> None:
 def test_history_shows_what_a_naive_cache_does(redis_server: Server, tmp_path: Path, seed: int) -> None:
     outcome = record(tmp_path, redis_server, seconds=3.0, faults=False, seed=seed, kind="naive")
     print(outcome)
-    assert outcome.findings.worst > 0.1
+    assert max(outcome.unexplained) > 0.1
     with pytest.raises(AssertionError):
         check_without_faults(outcome)
 

@@ -15,12 +15,12 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-import redis
 
 from overdrive._tiers.l2.delivery import Hooks
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.listener import Listener
 from overdrive._tiers.l2.positions import StreamId
+from overdrive._tiers.l2.tier import RedisTier
 from tests.tiers.l2.fakes import STALENESS, STEPS, Recorder, RecordingCoherence, make_listener, perform
 from tests.tiers.proxy import Mode, Proxy
 from tests.tiers.servers import Cluster, Sentinels, Server, eventually
@@ -413,8 +413,9 @@ def test_stream_of_a_cluster_is_followed_on_the_node_that_has_it(
     listener = listen(cluster.url, max_staleness=1.0)
     eventually(lambda: coherence.is_trusted, "trusted")
     stamp = coherence.stamp()
-    with redis.RedisCluster(port=cluster.nodes[0].port, protocol=2) as client:
-        assert listener.wait_applied(invalidate(client, b"x"), 5)
+    tier = RedisTier(cluster.url, namespace="t", budget=5.0)
+    assert listener.wait_applied(StreamId.parse(tier.call(STEPS.invalidate((b"x",)))), 5)
+    tier.close()
     assert not coherence.is_current(stamp, (b"kx",))
 
 
