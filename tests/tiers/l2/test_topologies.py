@@ -14,6 +14,7 @@ from overdrive._tiers.l2.reasons import RedisUnavailable
 from overdrive._tiers.l2.scripts import Steps
 from overdrive._tiers.l2.step import Step
 from overdrive._tiers.l2.tier import RedisTier
+from overdrive._tiers.l2.url import Address
 from tests.tiers.servers import Cluster, Sentinels, Server, eventually, free_port
 
 
@@ -169,6 +170,18 @@ def test_sentinels_that_refuse_that_are_away_and_that_are_silent(sentinels: Sent
         asyncio.run(ask(sentinels.url))
     asyncio.run(ask(sentinels.url + "?sentinel_password=pw"))
     second.resume()
+
+
+def test_what_is_no_primary_any_more_is_not_used(sentinels: Sentinels) -> None:
+    steps = Steps("app")
+    tier = RedisTier(sentinels.url, namespace="app", budget=0.5)
+    tier.route.moved(Address("127.0.0.1", sentinels.replica.port))
+    for way in (call, acall):
+        with pytest.raises(RedisUnavailable, match="no primary any more"):
+            way(tier, steps.get(b"k"))
+        way(tier, steps.write(b"k", b"v", 0))
+        tier.route.moved(Address("127.0.0.1", sentinels.replica.port))
+    tier.close()
 
 
 def test_no_sentinel_at_all(how: Callable[..., Any]) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from functools import lru_cache
+from socket import SHUT_RDWR
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -98,6 +100,11 @@ class Link:
                 raise ConnectionResetError("the server closed the connection")
             reader.feed(received)
         return reply
+
+    def abort(self) -> None:
+        """Make a wait of another thread end now, with an error."""
+        with suppress(OSError):  # it is closed already, or was never connected: nothing waits
+            self._socket.shutdown(SHUT_RDWR)
 
     def fileno(self) -> int:
         """Return the descriptor of the socket, -1 once closed."""
