@@ -104,6 +104,8 @@ pub struct Stats {
     pub wasted: u64,
     /// Asked for while they were fetched.
     pub late: u64,
+    /// Could not be fetched.
+    pub failed: u64,
     /// Not proposed because the guard was closed.
     pub guarded: u64,
     /// Not proposed because the budget was spent.
@@ -230,6 +232,12 @@ impl Predictor {
         if let Some(age) = self.outcome(key, false) {
             self.stayed(age);
         }
+    }
+
+    /// Notes that a key could not be fetched: a load was spent on nothing.
+    pub fn failed(&mut self, key: u64) {
+        self.stats.failed += 1;
+        self.outcome(key, false);
     }
 
     /// What it has done.
