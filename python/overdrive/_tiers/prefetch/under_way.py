@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ __all__ = ("Fetch", "Origin", "UnderWay")
 class Origin(Enum):
     """Why a key is fetched."""
 
-    SUCCESSOR = auto()
-    STRIDE = auto()
-    HINT = auto()
+    SUCCESSOR = "successor"
+    STRIDE = "stride"
+    HINT = "hint"
 
 
 @dataclass(slots=True)
