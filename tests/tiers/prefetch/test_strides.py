@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from overdrive._tiers.prefetch.strides import Strides, numbered
+from overdrive._tiers.prefetch.strides import Strides, may_count, numbered
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ from overdrive._tiers.prefetch.strides import Strides, numbered
 def test_key_is_taken_apart(key: Hashable, rest: Hashable, number: int, next_key: Hashable) -> None:
     parts = numbered(key)
 
+    assert may_count(key)
     assert parts is not None
     assert (parts.rest, parts.number) == (rest, number)
     assert parts.rebuilt(number) == key
@@ -47,6 +48,9 @@ def test_other_keys_do_not_count(key: Hashable) -> None:
         ([1, 2, 4], []),
         ([5, 5, 5], []),
         ([1, 2, 2, 3], ["p4", "p5"]),
+        ([1, 2, 3, 4], ["p6"]),
+        ([1, 2, 3, 4, 4], []),
+        ([1, 2, 3, 9, 10, 11], ["p12", "p13"]),
     ],
 )
 def test_a_step_that_repeats_is_followed(asked: list[int], expected: list[str]) -> None:
@@ -66,6 +70,15 @@ def test_sequences_of_contexts_and_rests_do_not_mix() -> None:
     assert strides.observe(1, "a3", 1) == ["a4"]
     assert strides.observe(2, "a21", 1) == ["a28"]
     assert strides.observe(3, "a4", 1) == []
+
+
+def test_more_is_named_when_it_is_to_look_farther_ahead() -> None:
+    strides = Strides()
+    for number in range(3):
+        strides.observe(1, f"p{number}", 2)
+
+    assert strides.observe(1, "p3", 5) == ["p5", "p6", "p7", "p8"]
+    assert strides.observe(1, "p4", 2) == []
 
 
 def test_trust_is_lost_by_waste_and_won_by_use() -> None:

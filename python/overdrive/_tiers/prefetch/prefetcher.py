@@ -14,7 +14,7 @@ from overdrive._tiers.prefetch.contexts import current_context
 from overdrive._tiers.prefetch.hashes import hash_of
 from overdrive._tiers.prefetch.patterns import AccessPatterns
 from overdrive._tiers.prefetch.statistics import PrefetchStats
-from overdrive._tiers.prefetch.strides import Strides
+from overdrive._tiers.prefetch.strides import Strides, may_count
 from overdrive._tiers.prefetch.under_way import Origin, UnderWay
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class Prefetcher:
             hit: whether it was in memory.
             context: who asked, from 0 to 2**64 - 1; by default the `prefetch_context`, or the task or thread.
         """
+        if not self.enabled and not self._under_way:
+            return
         number = hash_of(key)
         self._settle(key, number, hit=hit)
         if not self.enabled:
@@ -122,6 +124,8 @@ class Prefetcher:
         if number not in self._names and self._is_candidate(key):
             self._name(number, key)
         proposed = self._predictor.observe(context, number, hit)
+        if not proposed and not may_count(key):
+            return
         with self._lock:
             ahead = self._strides.observe(context, key, self._predictor.depth)
             named = [self._names[proposal] for proposal in proposed if proposal in self._names]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ("Numbered", "Strides", "numbered")
+__all__ = ("Numbered", "Strides", "may_count", "numbered")
 
+DIGITS = "0123456789"
+_LAST = frozenset(DIGITS)
 LEAST_RUN = 2
 MOST_RUN = 256
 # The longest number that is taken apart: what is longer counts nothing.
@@ -29,13 +31,19 @@ class Numbered(NamedTuple):
     rebuilt: Callable[[int], Hashable]
 
 
+def may_count(key: Hashable) -> bool:
+    """Whether a key may have a number at its end: quick, and true of all that have one."""
+    kind = type(key)
+    return (kind is str and key[-1:] in _LAST) or kind is tuple  # type: ignore[index]  # it is a str there
+
+
 def numbered(key: Hashable) -> Numbered | None:
     """Take a key apart: a str that ends in digits, or a tuple that ends in an int; None for any other.
 
     A number that is filled up with zeros stays as wide.
     """
     if type(key) is str:
-        text = key.rstrip("0123456789")
+        text = key.rstrip(DIGITS)
         digits = key[len(text) :]
         if not digits or len(digits) > MOST_DIGITS:
             return None
@@ -50,19 +58,30 @@ def numbered(key: Hashable) -> Numbered | None:
 class _Walk:
     """Where a context is in a sequence."""
 
-    __slots__ = ("number", "run", "step")
+    __slots__ = ("named", "number", "run", "step")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.step = 0
         self.run = 0
+        # How many of the next numbers were named already.
+        self.named = 0
 
     def go(self, number: int) -> None:
         step = number - self.number
-        if step:
-            self.run = self.run + 1 if step == self.step else 1
-            self.step = step
-            self.number = number
+        if step == self.step:
+            self.run += 1
+            self.named = max(0, self.named - 1)
+        elif step:
+            self.run = 1
+            self.named = 0
+        self.step = step or self.step
+        self.number = number
+
+    def name(self, ahead: int) -> range:
+        """The next numbers, so many at most, that were not named yet."""
+        first, self.named = self.named + 1, max(ahead, self.named)
+        return range(self.number + first * self.step, self.number + (self.named + 1) * self.step, self.step)
 
 
 class Strides:
@@ -80,7 +99,7 @@ class Strides:
         self._needed: OrderedDict[Hashable, int] = OrderedDict()
 
     def observe(self, context: int, key: Hashable, ahead: int) -> list[Hashable]:
-        """Note a request, and return the next `ahead` keys if the sequence is trusted."""
+        """Note a request, and return of the next `ahead` keys those that are new, if the sequence is trusted."""
         parts = numbered(key)
         if parts is None:
             return []
@@ -97,8 +116,7 @@ class Strides:
         walk.go(parts.number)
         if walk.run < self._needed.get(parts.rest, LEAST_RUN):
             return []
-        numbers = (parts.number + walk.step * distance for distance in range(1, ahead + 1))
-        return [parts.rebuilt(number) for number in numbers if number >= 0]
+        return [parts.rebuilt(number) for number in walk.name(ahead) if number >= 0]
 
     def used(self, key: Hashable) -> None:
         """Trust the sequence of a key that was fetched a little more."""
