@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Hashable
@@ -202,6 +203,17 @@ def test_outcomes_are_told_apart() -> None:
     assert (stats.used, stats.late, stats.wasted, stats.failed) == (1, 1, 1, 1)
 
 
+def test_what_is_on_its_way_cannot_leave() -> None:
+    cache = SmallCache(3, delay=5, enabled=False)
+    cache.prefetcher.hint(["a"])
+    cache.prefetcher.left("a")
+    for key in "bcdefg":
+        cache.get(key)
+
+    assert cache.get("a")
+    assert (cache.prefetcher.stats().wasted, cache.prefetcher.stats().used) == (0, 1)
+
+
 def test_error_of_submit_is_passed_on_and_the_keys_are_free_again() -> None:
     broken = True
     submitted: list[Hashable] = []
@@ -305,3 +317,30 @@ def test_threads_share_a_prefetcher() -> None:
     assert stats.observed == 4 * 300 * 8
     assert stats.issued == len(fetched) > 0
     assert stats.used + stats.wasted + stats.late <= stats.issued
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_goes_on_though_a_thread_held_the_lock() -> None:
+    cache = SmallCache(10, delay=5, enabled=False)
+    cache.prefetcher.hint(["a"])
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with cache.prefetcher._lock:
+            held.set()
+            release.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    child = os.fork()
+    if child == 0:
+        # The fetch of "a" was the parent's: it is to be had again.
+        os._exit(0 if cache.prefetcher.hint(["a"]) == 1 else 1)
+    _, status = os.waitpid(child, 0)
+    release.set()
+    thread.join()
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert cache.prefetcher.hint(["a"]) == 0

@@ -6,7 +6,9 @@ The lock guards the tables, and is never held while a function of the caller's r
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from overdrive._core import Predictor
@@ -26,6 +28,8 @@ __all__ = ("Prefetcher",)
 MOST_AT_ONCE = 16
 # Fetches whose outcome is awaited.
 MOST_UNDER_WAY = 4096
+
+_living: weakref.WeakSet[Prefetcher] = weakref.WeakSet()
 
 
 class Prefetcher:
@@ -50,6 +54,7 @@ class Prefetcher:
     """
 
     __slots__ = (
+        "__weakref__",
         "_can_prefetch",
         "_failed",
         "_hinted",
@@ -94,6 +99,7 @@ class Prefetcher:
         self._strides = Strides()
         self._under_way = UnderWay(MOST_UNDER_WAY)
         self._count_from_zero()
+        _living.add(self)
 
     @property
     def predictor(self) -> Predictor:
@@ -166,15 +172,18 @@ class Prefetcher:
             self._predictor.failed(hash_of(key))
 
     def left(self, key: Hashable) -> None:
-        """Note that a key left memory."""
-        if not self._under_way:
+        """Note that a key left memory: was evicted, expired, replaced or removed."""
+        if key not in self._under_way:
             return
         with self._lock:
-            fetch = self._under_way.end(key)
-            self._wasted += fetch is not None
-            if fetch is not None and fetch.origin is Origin.STRIDE:
+            # What is still on its way cannot leave: that was another value, which came and went meanwhile.
+            fetch = self._under_way.end_if_come(key)
+            if fetch is None:
+                return
+            self._wasted += 1
+            if fetch.origin is Origin.STRIDE:
                 self._strides.wasted(key)
-        if fetch is not None and fetch.origin is not Origin.HINT:
+        if fetch.origin is not Origin.HINT:
             self._predictor.wasted(hash_of(key))
 
     def stats(self) -> PrefetchStats:
@@ -284,3 +293,17 @@ class Prefetcher:
     def _known(self) -> list[Hashable]:
         with self._lock:
             return list(self._names.values())
+
+    def _after_fork_in_child(self) -> None:
+        """Go on without the threads of the parent: one of them may hold the lock, and the fetches are theirs."""
+        self._lock = threading.RLock()
+        self._under_way.clear()
+
+
+def _after_fork_in_child() -> None:
+    for prefetcher in list(_living):
+        prefetcher._after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

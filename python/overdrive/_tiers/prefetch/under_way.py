@@ -60,6 +60,11 @@ class UnderWay:
         """Forget a key, whose fetch has an outcome now, and return what was known of it."""
         return self._fetches.pop(key, None)
 
+    def end_if_come(self, key: Hashable) -> Fetch | None:
+        """Forget a key that has come, and return what was known of it."""
+        fetch = self._fetches.get(key)
+        return self.end(key) if fetch is not None and fetch.has_come else None
+
     def clear(self) -> None:
         """Forget all."""
         self._fetches.clear()
