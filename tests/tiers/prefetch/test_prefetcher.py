@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import threading
@@ -214,6 +215,51 @@ def test_what_is_on_its_way_cannot_leave() -> None:
     assert (cache.prefetcher.stats().wasted, cache.prefetcher.stats().used) == (0, 1)
 
 
+def test_what_left_without_a_word_was_wasted() -> None:
+    cache = SmallCache(3)
+    circle(cache, range(30), 40)
+    before = cache.prefetcher.stats()
+    key = next(key for key in cache.submitted[::-1] if key in cache.memory)
+    del cache.memory[key]
+
+    cache.get(key, context=1)
+
+    assert cache.prefetcher.stats().wasted > before.wasted
+
+
+def test_tasks_are_told_apart() -> None:
+    cache = SmallCache(40)
+    draw = random.Random(5)
+
+    async def session(user: int) -> None:
+        for part in PARTS:
+            cache.get(f"{part}/{user}/")
+            for _ in range(draw.randrange(4)):
+                await asyncio.sleep(0)
+
+    async def main() -> None:
+        for _ in range(150):
+            await asyncio.gather(*(session(draw.randrange(100)) for _ in range(10)))
+
+    asyncio.run(main())
+
+    assert cache.prefetcher.access_patterns["user/7/"][0].key == "permissions/7/"
+    stats = cache.prefetcher.stats()
+    assert stats.used > 0.8 * stats.issued > 500
+
+
+def test_two_steps_ahead_are_fetched_at_once() -> None:
+    cache = SmallCache(10)
+    circle(cache, range(30), 40)
+    for number in range(40):
+        cache.get(f"z/{number}/", context=2)
+    before = len(cache.submitted)
+
+    cache.get("k/11/", context=3)
+
+    assert cache.submitted[before:] == ["k/12/", "k/13/"]
+
+
 def test_error_of_submit_is_passed_on_and_the_keys_are_free_again() -> None:
     broken = True
     submitted: list[Hashable] = []
@@ -245,6 +291,18 @@ def test_access_patterns_show_what_follows_what() -> None:
     assert repr(patterns) == "<AccessPatterns of 2 keys>"
     with pytest.raises(KeyError, match="nobody"):
         patterns["nobody"]
+
+
+def test_access_patterns_leave_out_keys_that_cannot_be_fetched() -> None:
+    cache = SmallCache(10)
+    cache.unloadable = {"cart:x"}
+    for _ in range(20):
+        for key in ("user:x", "cart:x", "user:x", "orders:x"):
+            cache.get(key, context=1)
+
+    patterns = cache.prefetcher.access_patterns
+    assert patterns["user:x"] == (("orders:x", 0.5),)
+    assert "cart:x" not in set(patterns)
 
 
 def test_tables_are_bounded() -> None:
