@@ -251,6 +251,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     lease_ms = max(1, round(lease * 1000))
     return Backplane(
         tracking=tracking,
+        coherence=tiers.coherence,
         redis=redis,
         steps=steps,
         listener=listener,
