@@ -90,6 +90,11 @@ def build(**options: Any) -> Parts:
     now: Callable[[], float] = clock or time.monotonic
     wall: Callable[[], float] = clock or time.time
     namespace = _namespace(options["namespace"])
+    if not isinstance(options["prefetch"], bool):
+        raise TypeError(f"prefetch must be a bool, got {options['prefetch']!r}")
+    budget = options["prefetch_budget"]
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget <= 1:
+        raise ConfigError(f"prefetch_budget must be from 0 to 1 loads per request, got {budget!r}")
     own_terms = terms(Terms(Options(ttl=3600.0, timed=True, clock=clock)), **{name: options[name] for name in _TERMS})
     horizon = duration("max_staleness", options["max_staleness"])
     lease = duration("lease", options["lease"])
@@ -124,7 +129,14 @@ def build(**options: Any) -> Parts:
     else:
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
     maxsize, max_bytes = _memory_limits(options["l1"])
-    memory = SharedMemory(maxsize, max_bytes, options["policy"], None if disk is None else tiers.demote, clock)
+    memory = SharedMemory(
+        maxsize,
+        max_bytes,
+        options["policy"],
+        None if disk is None else tiers.demote,
+        clock,
+        tells_who_left=options["prefetch"],
+    )
     return Parts(
         namespace=namespace,
         tiers=tiers,

@@ -345,6 +345,8 @@ async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epo
     cost = max(0.0, tiers.now() - start)
     tiers.tally.count("loads")
     tiers.tally.count("load_seconds", cost)
+    if tiers.ahead is not None:
+        tiers.ahead.loaded(cost)
     return described(tiers, ask, value, context=context, old=old, cost=cost, epoch=epoch)
 
 

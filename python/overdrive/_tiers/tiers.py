@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from overdrive._core import Coherence
+    from overdrive._tiers.ahead import Ahead
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.driving import IO
     from overdrive._tiers.l2.backplane import Backplane
@@ -49,6 +50,7 @@ class Tiers:
         throttle_seconds: how long an old value is returned after its loader failed, before it is tried again.
         now: the monotonic clock, in seconds.
         wall: the time since 1970, in seconds.
+        ahead: what fetches ahead, if anything does.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
+        self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
     # --- memory -------------------------------------------------------------------------------------
