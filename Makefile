@@ -86,6 +86,10 @@ test-rust: | system ## Rust core: unit, model and property tests
 test-python: $(DEV)/.built ## Python: contract, equivalence, hostile, threads, fork, types, demo
 	$(BIN)/pytest
 
+.PHONY: test-slow
+test-slow: $(DEV)/.built ## The tests of the tiers that take minutes: crashes, damage, long histories
+	$(BIN)/pytest -m slow tests/tiers
+
 .PHONY: test-drop-in
 test-drop-in: $(DEV)/.built ## The test suites of cachetools and of functools.lru_cache, run against overdrive
 	$(BIN)/python tests/drop_in/run_suite.py

@@ -88,6 +88,7 @@ class Directory:
 
     def open(self) -> None:
         """Check or make the directory, and say that this process uses it."""
+        self.forget()  # an earlier try may have come as far as that
         kind = file_system(self._wanted.parent if not self._wanted.exists() else self._wanted)
         if kind.startswith(_REFUSED):
             raise ConfigError(f"cache_dir {str(self._wanted)!r} is on {kind}; SQLite's WAL needs a local file system")

@@ -68,7 +68,11 @@ class Entries(Upkeep):
             if self._attention and self._doomed.covers(index, key, tags):
                 break
             if file is not None:
-                blob = self._file(index, cast("str", file), cast("int", size), first)
+                try:
+                    blob = self._blobs.read(cast("str", file), cast("int", size), first)
+                except OSError as error:
+                    self._react(index, self._fault(error), error, 0, frees=False)
+                    break
             if not (blob is None and file is not None):
                 if (
                     not (isinstance(blob, bytes) and isinstance(attach, bytes) and isinstance(size, int))
@@ -88,13 +92,6 @@ class Entries(Upkeep):
             stored = rows[0]
         self._missed()
         return None
-
-    def _file(self, index: int, name: str, size: int, first: int | None) -> bytes | None:
-        try:
-            return self._blobs.read(name, size, first)
-        except OSError as error:
-            self._react(index, self._fault(error), error, 0, frees=False)
-            return None
 
     # --- writing
 

@@ -37,6 +37,7 @@ __all__ = ("Store",)
 Answer = TypeVar("Answer")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 _DENIED = {errno.EACCES, errno.EPERM, errno.ELOOP}
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -74,7 +75,7 @@ class Store:
         try:
             self._enter()
         except OSError as error:
-            self._react(0, self._fault(error), error, 0, frees=False)
+            self._worsen(State.OFF, f"{type(error).__name__}: {error}")
         _stores.add(self)
 
     def _enter(self) -> None:
@@ -140,6 +141,8 @@ class Store:
         if isinstance(error, OSError) and not isinstance(error, self._engine.errors):
             if error.errno in _FULL:
                 return Fault.FULL
+            if error.errno in _PASSING:
+                return Fault.BUSY
             if error.errno == errno.EROFS:
                 return Fault.READONLY
             return Fault.PERMISSION if error.errno in _DENIED else Fault.IO
@@ -218,7 +221,8 @@ class Store:
                     return
                 self._ballast.ensure()
             except (OSError, ConfigError) as error:
-                self._react(0, self._fault(error), error, 0, frees=False)
+                full = self._entered and self._fault(error) is Fault.FULL
+                self._worsen(State.FULL if full else State.OFF, f"{type(error).__name__}: {error}")
                 return
             if self._finish_deletes():
                 self._condition.recover()
