@@ -14,6 +14,7 @@ import pytest
 
 from overdrive._tiers.l3.apsw_engine import ApswEngine
 from overdrive._tiers.l3.engine import Fault, fault_of_code
+from overdrive._tiers.l3.schema import Sql
 from overdrive._tiers.l3.tier import DiskTier
 from overdrive.testing import FakeClock
 
@@ -247,7 +248,7 @@ def test_few_damaged_shards_are_kept(tier: DiskTier, tmp_path: Path) -> None:
     for _ in range(5):
         for index in range(3):
             assert tier._set_aside(index, tier._shards[index].generation)
-            tier._attempt(index, lambda handle: handle.read((b"k",)))
+            tier._attempt(index, lambda handle: handle.run(Sql.READ, (b"k",)))
     names = {
         path.name.partition("-wal")[0].partition("-shm")[0] for path in (tmp_path / "cache/v1").glob("*.corrupt-*")
     }
@@ -342,4 +343,4 @@ def test_the_engines_agree_on_what_errors_mean() -> None:
 def test_a_mistake_of_the_program_is_raised(tier: DiskTier, open_tier: Callable[..., DiskTier]) -> None:
     for each in (tier, open_tier()):
         with pytest.raises(Exception, match=r"(?i)bind"):
-            each._attempt(0, lambda handle: handle.read(()))
+            each._attempt(0, lambda handle: handle.run(Sql.READ, ()))

@@ -11,6 +11,7 @@ import pytest
 
 from overdrive import ConfigError
 from overdrive._tiers.l3 import directory
+from overdrive._tiers.l3.schema import Sql
 from overdrive._tiers.l3.tier import DiskTier
 
 
@@ -133,7 +134,7 @@ def test_network_file_systems_are_refused(
 def test_a_name_in_a_damaged_row_does_not_lead_out(tier: DiskTier, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"x" * 70_000)
     tier.put(b"k", b"x" * 70_000)
-    index = next(shard for shard in range(8) if tier._attempt(shard, lambda handle: handle.read((b"k",))))
+    index = next(shard for shard in range(8) if tier._attempt(shard, lambda handle: handle.run(Sql.READ, (b"k",))))
     tier._attempt(index, lambda handle: handle.run("UPDATE entry SET file = '../../../secret'"))
     assert tier.get(b"k") is None
     assert (tmp_path / "secret").exists()

@@ -82,7 +82,7 @@ class Entries(Upkeep):
                     raise ValueError("a column is not as it was written")
                 return Row(blob, expires, version & UNSIGNED, attach, tags, size, epoch != self._epoch)
             # A write in between has removed the file; or the file is gone, and the row with it.
-            rows = self._attempt(index, lambda handle: handle.read((key,)))
+            rows = self._attempt(index, lambda handle: handle.run(Sql.READ, (key,)))
             if not rows:
                 break
             if rows[0][-1] == file:
@@ -109,6 +109,20 @@ class Entries(Upkeep):
             None if file is not None else job.blob,
         )
 
+    def _store_one(self, index: int, job: Job) -> bool:
+        """Write a job that is one row and nothing else."""
+        arguments = self._arguments(job, None)
+        session = self._sessions.mine()
+        try:
+            with session.lock:
+                session.handle(index).execute(Sql.WRITE, arguments).fetchall()
+        except self._faults:
+            # Once more, where faults are looked into.
+            if self._attempt(index, lambda handle: handle.run(Sql.WRITE, arguments)) is None:
+                return False
+        session.writes += 1
+        return True
+
     def _store_all(self, index: int, jobs: Sequence[Job]) -> int:
         """Write jobs of one shard in one transaction; returns how many were committed."""
         files = self._write_files(index, jobs)
@@ -122,7 +136,7 @@ class Entries(Upkeep):
                 # Deletes either came before the transaction, and then the job knows, or wait for its end.
                 if (large and job not in files) or not job.is_wanted():
                     continue
-                handle.write(self._arguments(job, files.get(job)))
+                handle.run(Sql.WRITE, self._arguments(job, files.get(job)))
                 for tag in job.tags:
                     handle.run(Sql.TAG, (signed(tag), job.key))
                 written.append(job)

@@ -24,7 +24,7 @@ from .doomed import Doomed
 from .engine import Fault, choose
 from .schema import TABLES, Sql
 from .sessions import Sessions
-from .shard import Handle, Shard
+from .shard import DamagedShard, Handle, Shard
 from .space import Ballast
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Store:
         self._clock = clock
         self._busy_ms = busy_ms
         self._cache_kib = cache_kib
-        self._faults: tuple[type[Exception], ...] = (*self._engine.errors, OSError, ConfigError)
+        self._faults: tuple[type[Exception], ...] = (*self._engine.errors, OSError, ConfigError, DamagedShard)
         self._directory = Directory(path, shards)
         self._condition = Condition(str(path))
         self._doomed = Doomed()
@@ -138,6 +138,8 @@ class Store:
     def _fault(self, error: Exception) -> Fault:
         if isinstance(error, ConfigError):
             return Fault.PERMISSION
+        if isinstance(error, DamagedShard):
+            return Fault.CORRUPT
         if isinstance(error, OSError) and not isinstance(error, self._engine.errors):
             if error.errno in _FULL:
                 return Fault.FULL

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ("DiskTier",)
 
 _PAGE = 128
+_READ = Sql.READ
+_new = tuple.__new__  # what `Row(...)` comes to, without the call of a function in between
 _FIRST_ID = -(2**63)
 
 
@@ -116,16 +118,14 @@ class DiskTier(Entries):
                 handle = session.handles[index]
                 if handle is None or handle.generation != handle.shard.generation:
                     handle = session.handle(index)
-                rows = handle.read((key,))
-                if not rows:
-                    session.misses += 1
-                    return None
-                session.hits += 1
+                rows = handle.execute(_READ, (key,)).fetchall()
         except self._faults:
             # Once more, where faults are looked into.
-            rows = self._attempt(index, lambda handle: handle.read((key,))) or []
-            if not rows:
-                return None
+            rows = self._attempt(index, lambda handle: handle.run(_READ, (key,))) or []
+        if not rows:
+            session.misses += 1
+            return None
+        session.hits += 1
         blob, expires, version, attach, tags, size, epoch, touched, file = rows[0]
         try:
             now = self._clock()
@@ -136,16 +136,15 @@ class DiskTier(Entries):
                 self._touch(key, now)
             if now >= self._notice_at:
                 self._notice(now)
-            if tags is None and file is None and not self._attention:
-                if len(blob) != size or attach.__class__ is not bytes or blob.__class__ is not bytes:
-                    self._mangled(key)
-                    return None
-                return Row(blob, expires, version & UNSIGNED, attach, (), size, epoch != self._epoch)
-            return self._entry(key, rows[0], None)
+            if tags is not None or file is not None or self._attention:
+                return self._entry(key, rows[0], None)
+            if len(blob) == size and blob.__class__ is bytes and attach.__class__ is bytes:
+                return _new(Row, (blob, expires, version & UNSIGNED, attach, (), size, epoch != self._epoch))
         except (TypeError, ValueError, struct.error):
-            # A page whose damage SQLite did not notice.
-            self._mangled(key)
-            return None
+            pass  # as below
+        # A page whose damage SQLite did not notice.
+        self._mangled(key)
+        return None
 
     def header(self, key: bytes, first: int = 64) -> Row | None:
         """Return the entry of `key` with only the `first` bytes of its blob; None as `get` does."""
@@ -249,10 +248,9 @@ class DiskTier(Entries):
         index = crc32(key) % self._count
         if job.tags or len(job.blob) > INLINE_BYTES:
             done = self._store_all(index, (job,)) == 1
+            self._sessions.mine().writes += done
         else:
-            arguments = self._arguments(job, None)
-            done = self._attempt(index, lambda handle: handle.write(arguments)) is not None
-        self._sessions.mine().writes += done
+            done = self._store_one(index, job)
         self._unchecked += 1
         if self._unchecked >= CHECK_EVERY:
             self._writer.wake()

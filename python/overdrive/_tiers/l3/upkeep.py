@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -90,12 +91,13 @@ class Upkeep(Store):
         now = self._clock()
         self._write_touched()
         for index, (entries, size) in enumerate(found):
-            fewer, smaller = -int(-entries * surplus_entries), -int(-size * surplus_bytes)
-            if fewer <= 0 and smaller <= 0:
-                continue
+            keep_entries = entries * (1 - surplus_entries) if surplus_entries > 0 else inf
+            keep_bytes = size * (1 - surplus_bytes) if surplus_bytes > 0 else inf
 
-            def operation(handle: Handle, fewer: int = fewer, smaller: int = smaller) -> Removed:
-                return shrink(handle, now, fewer, smaller, self._random)
+            def operation(
+                handle: Handle, keep_entries: float = keep_entries, keep_bytes: float = keep_bytes
+            ) -> Removed:
+                return shrink(handle, now, keep_entries, keep_bytes, self._random)
 
             removed = _plus(removed, self._attempt(index, operation, frees=True))
             self._empty_trash(index)
