@@ -134,6 +134,10 @@ bench-check: $(RELEASE)/.bench ## The comparison with its bars: exits 1 if one i
 	$(RELEASE_BIN)/python benches/python/instructions.py --check
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 
+.PHONY: bench-disk
+bench-disk: $(RELEASE)/.bench ## The disk tier next to bare apsw and diskcache, with its bars
+	$(RELEASE_BIN)/python benches/python/disk.py --check --json build/disk.json
+
 .PHONY: bench-hits
 bench-hits: $(RELEASE)/.bench ## Hit ratios against theine, moka-py, cachebox, cachetools; replays a second
 	$(RELEASE_BIN)/python benches/python/hit_ratios.py --json build/hit_ratios.json

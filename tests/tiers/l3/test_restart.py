@@ -7,14 +7,19 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import pytest
 
 from overdrive import ConfigError
 from overdrive._tiers.l3 import directory
+from overdrive._tiers.l3.schema import Sql
+from overdrive._tiers.l3.shard import Handle
 from overdrive._tiers.l3.tier import DiskTier
 
 from . import child
+from .conftest import START
 
 
 def reboot(monkeypatch: pytest.MonkeyPatch, name: str = "another") -> None:
@@ -139,6 +144,32 @@ def test_a_damaged_note_is_made_anew(
     second = open_tier()
     assert suspect(second) == (name == "epoch")
     assert second.health().shards == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_million_entries_open_within_a_second(open_tier: Callable[..., DiskTier]) -> None:
+    first = open_tier()
+    by_shard: dict[int, list[tuple[object, ...]]] = {}
+    for number in range(1_000_000):
+        key = b"user:%d" % number
+        row = (key, 1e18, 1, first._epoch, int(START), 100, b"", None, None, b"v" * 100)
+        by_shard.setdefault(crc32(key) % 8, []).append(row)
+    for index, rows in by_shard.items():
+
+        def fill(handle: Handle, rows: list[Any] = rows) -> bool:
+            handle.run(Sql.BEGIN)
+            handle.connection.run_many(Sql.WRITE, rows)
+            handle.run(Sql.COMMIT)
+            return True
+
+        assert first._attempt(index, fill)
+    assert first.close()
+    before = time.perf_counter()
+    second = open_tier()
+    assert second.get(b"user:777777") is not None
+    assert time.perf_counter() - before < 1
+    assert second.stats().entries == 1_000_000
 
 
 def test_opening_does_not_depend_on_how_much_there_is(open_tier: Callable[..., DiskTier]) -> None:
