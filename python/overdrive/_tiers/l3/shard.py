@@ -82,6 +82,13 @@ class Shard:
                 raise
             return Handle(self, connection, generation)
 
+    def wal_bytes(self) -> int:
+        """Return how long the WAL is."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
+
     def after_fork(self) -> None:
         """Start over with locks that no thread of the parent holds."""
         self._lock = threading.RLock()

@@ -435,6 +435,7 @@ class DiskTier(Entries):
         self._closed = True
         self._look()
         self._sessions.close()
+        self._stop_checkpointing()
         return clean
 
     def _new_writer(self) -> Writer:
@@ -442,6 +443,7 @@ class DiskTier(Entries):
 
     def _after_fork(self) -> None:
         self._writer = self._new_writer()  # what the parent queued, the parent writes
+        self._stop_checkpointing()
         super()._after_fork()
 
     def __enter__(self) -> Self:

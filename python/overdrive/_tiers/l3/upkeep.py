@@ -5,6 +5,7 @@ It runs in the writer's thread, when so many writes have been made, and in `clea
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from math import inf
@@ -31,6 +32,7 @@ TOUCH_EVERY = 600
 """How coarse the times of access are, in seconds."""
 CHECK_EVERY = 256
 """After how many writes the limits are looked at."""
+_LONG_WAL = 4 << 20
 _MOST_TOUCHED = 4096
 _SWEPT_AT_START = 10_000
 _YOUNG = 3600.0
@@ -184,15 +186,25 @@ class Upkeep(Store):
             self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def _checkpoint_alone(self) -> None:
-        """Move the WALs into the files, if this is the process that does it for all."""
+        """Move long WALs into the files, if this is the process that does it for all.
+
+        A checkpoint that keeps writers out, and so ends, and cannot meet one that starts the WAL anew.
+        """
         if self._checkpointer is None:
             try:
                 self._checkpointer = self._directory.lock("checkpoint.lock")
             except OSError:
                 return
         if self._checkpointer is not None:
-            for index in range(len(self._shards)):
-                self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(PASSIVE)"))
+            for index, shard in enumerate(self._shards):
+                if shard.wal_bytes() >= _LONG_WAL:
+                    self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def _stop_checkpointing(self) -> None:
+        """Let another process do it."""
+        if self._checkpointer is not None:
+            os.close(self._checkpointer)
+            self._checkpointer = None
 
     def _checkpoint_fully(self) -> bool:
         """Move everything from the WALs into the files and sync those; whether that was possible."""
