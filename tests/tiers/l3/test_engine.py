@@ -75,7 +75,7 @@ def test_an_old_sqlite_is_checkpointed_by_one_process(
     open_tier: Callable[..., DiskTier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = sqlite3_engine.Sqlite3Engine()
-    monkeypatch.setattr(engine, "checkpoints_concurrently", False)
+    monkeypatch.setattr(engine, "checkpoints_concurrently", False)  # as before 3.51.3
     first, second = (open_tier(engine=engine, shards=1) for _ in range(2))
     for tier in (first, second):
         assert tier._attempt(0, lambda handle: handle.run("PRAGMA wal_autocheckpoint")) == [(0,)]

@@ -20,7 +20,7 @@ from .report import DiskHealth, DiskStats
 from .row import Row
 from .schema import Sql
 from .store import clear
-from .upkeep import CHECK_EVERY, TOUCH_EVERY
+from .upkeep import TOUCH_EVERY
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class DiskTier(Entries):
         else:
             done = self._store_one(index, job)
         self._unchecked += 1
-        if self._unchecked >= CHECK_EVERY:
+        if self._unchecked >= self._check_every:
             self._writer.wake()
         return done
 

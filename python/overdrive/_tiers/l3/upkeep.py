@@ -32,6 +32,8 @@ TOUCH_EVERY = 600
 """How coarse the times of access are, in seconds."""
 CHECK_EVERY = 256
 """After how many writes the limits are looked at."""
+_LOOK_EVERY = 8192
+"""The same where there are no limits: only files of overwritten entries may have to be removed."""
 _LONG_WAL = 4 << 20
 _MOST_TOUCHED = 4096
 _SWEPT_AT_START = 10_000
@@ -68,6 +70,8 @@ class Upkeep(Store):
         self._touched: dict[bytes, int] = {}
         self._random = random.Random()
         self._swept = False
+        limited = not (max_entries is None and max_bytes is None)
+        self._check_every = CHECK_EVERY if limited or not self._engine.checkpoints_concurrently else _LOOK_EVERY
         self._unchecked = 0
         self._checkpointer: int | None = None
 
@@ -166,7 +170,7 @@ class Upkeep(Store):
             self._relieve()
         if len(self._touched) >= _MOST_TOUCHED:
             self._write_touched()
-        if self._unchecked >= CHECK_EVERY:
+        if self._unchecked >= self._check_every:
             self._unchecked = 0
             for index in range(len(self._shards)):
                 self._empty_trash(index)
