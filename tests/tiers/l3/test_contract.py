@@ -283,3 +283,42 @@ def test_the_number_of_shards_is_that_of_the_directory(open_tier: Callable[..., 
     second = open_tier(shards=8)
     assert len(second.keys()) == 50
     assert second.health().shards == 3
+
+
+def test_hits_and_misses_are_those_of_get(tier: DiskTier) -> None:
+    tier.put(b"k", b"v")
+    tier.put(b"tagged", b"v", tags=(1,))
+    for _ in range(3):
+        tier.get(b"k")
+        tier.get(b"tagged")
+        tier.header(b"k")
+        tier.get(b"absent")
+    list(tier.iterate())
+    assert (tier.stats().hits, tier.stats().misses) == (6, 3)
+
+
+def test_closing_stops_the_threads_that_are_at_it(open_tier: Callable[..., DiskTier]) -> None:
+    tier = open_tier()
+    begun = threading.Barrier(4)
+    ended: list[str] = []
+
+    def work(name: int) -> None:
+        begun.wait(20)
+        try:
+            for number in range(1_000_000):
+                tier.put(b"%d:%d" % (name, number), b"v")
+                tier.get(b"%d:%d" % (name, number))
+        except ValueError as error:
+            ended.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    begun.wait(20)
+    assert tier.close()
+    for thread in threads:
+        thread.join(20)
+    assert len(ended) == 3
+    assert all("closed" in message for message in ended)
+    second = open_tier()
+    assert second.stats().entries == len(second.keys())

@@ -51,7 +51,6 @@ class Entries(Upkeep):
 
     def _mangled(self, key: bytes) -> None:
         """Remove a row that is not as it was written."""
-        self._missed()
         self._note("rows_damaged")
         self._attempt(crc32(key) % self._count, lambda handle: handle.run(Sql.DELETE, (key,)))
 
@@ -90,7 +89,6 @@ class Entries(Upkeep):
                 self._attempt(index, lambda handle, file=file: handle.run(Sql.DELETE_FILED, (key, cast("str", file))))  # type: ignore[misc]
                 break
             stored = rows[0]
-        self._missed()
         return None
 
     # --- writing

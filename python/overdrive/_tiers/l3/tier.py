@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import struct
+import threading
 import time
 from itertools import islice
 from math import inf
@@ -137,12 +138,16 @@ class DiskTier(Entries):
             if now >= self._notice_at:
                 self._notice(now)
             if tags is not None or file is not None or self._attention:
-                return self._entry(key, rows[0], None)
+                row = self._entry(key, rows[0], None)
+                if row is None:
+                    self._missed()
+                return row
             if len(blob) == size and blob.__class__ is bytes and attach.__class__ is bytes:
                 return _new(Row, (blob, expires, version & UNSIGNED, attach, (), size, epoch != self._epoch))
         except (TypeError, ValueError, struct.error):
             pass  # as below
         # A page whose damage SQLite did not notice.
+        self._missed()
         self._mangled(key)
         return None
 
@@ -428,12 +433,14 @@ class DiskTier(Entries):
         written = self._writer.close(timeout)
         self._write_touched()
         clean = False
+        self._closed = True
+        self._look()
+        self._sessions.shut()
+        self._local = self._sessions.local
         try:
             clean = self._directory.close(lambda: written and self._checkpoint_fully())
         except OSError:
             self._directory.forget()
-        self._closed = True
-        self._look()
         self._sessions.close()
         self._stop_checkpointing()
         return clean
@@ -443,6 +450,7 @@ class DiskTier(Entries):
 
     def _after_fork(self) -> None:
         self._writer = self._new_writer()  # what the parent queued, the parent writes
+        self._upkeep = threading.RLock()
         self._stop_checkpointing()
         super()._after_fork()
 

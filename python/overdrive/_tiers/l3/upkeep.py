@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,6 +71,8 @@ class Upkeep(Store):
         self._touched: dict[bytes, int] = {}
         self._random = random.Random()
         self._swept = False
+        # One thread at a time: what another one is about to write as read must not look unread.
+        self._upkeep = threading.RLock()
         limited = not (max_entries is None and max_bytes is None)
         self._check_every = CHECK_EVERY if limited or not self._engine.checkpoints_concurrently else _LOOK_EVERY
         self._unchecked = 0
@@ -94,8 +97,16 @@ class Upkeep(Store):
         removed = Removed()
         if surplus_entries <= 0 and surplus_bytes <= 0:
             return removed
+        with self._upkeep:
+            self._write_touched()
+            removed = self._shed_from_each(found, surplus_entries, surplus_bytes)
+        self._note("evicted_expired", removed.expired)
+        self._note("evicted_least_recent", removed.least_recent)
+        return removed
+
+    def _shed_from_each(self, found: list[tuple[int, int]], surplus_entries: float, surplus_bytes: float) -> Removed:
+        removed = Removed()
         now = self._clock()
-        self._write_touched()
         for index, (entries, size) in enumerate(found):
             keep_entries = entries * (1 - surplus_entries) if surplus_entries > 0 else inf
             keep_bytes = size * (1 - surplus_bytes) if surplus_bytes > 0 else inf
@@ -107,8 +118,6 @@ class Upkeep(Store):
 
             removed = _plus(removed, self._attempt(index, operation, frees=True))
             self._empty_trash(index)
-        self._note("evicted_expired", removed.expired)
-        self._note("evicted_least_recent", removed.least_recent)
         return removed
 
     def _remove_expired(self) -> Removed:
@@ -130,7 +139,11 @@ class Upkeep(Store):
             self._writer.wake()
 
     def _write_touched(self) -> None:
-        touched, self._touched = self._touched, {}
+        with self._upkeep:
+            touched, self._touched = self._touched, {}
+            self._write_read_times(touched)
+
+    def _write_read_times(self, touched: dict[bytes, int]) -> None:
         by_shard: dict[int, list[tuple[int, bytes]]] = {}
         for key, read_at in list(touched.items()):  # another thread may still add to it
             by_shard.setdefault(crc32(key) % self._count, []).append((read_at, key))
