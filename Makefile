@@ -102,7 +102,7 @@ test-matrix: wheel ## The functools suite against the wheels in dist/, on every 
 .PHONY: test-gc
 test-gc: $(DEV)/.built ## The Python suite once more, collecting garbage at every allocation
 	$(BIN)/python -m pytest -q -p tests.gc_pressure --ignore=tests/hostile --ignore=tests/demo --ignore=tests/equivalence \
-		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/memory/test_hostile.py \
+		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/tiers/l3 --ignore=tests/memory/test_hostile.py \
 		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py \
 		-k 'not (twoq or 2q or sieve or lirs or tinylfu or s3fifo)'
 

@@ -102,6 +102,22 @@ def test_forks_while_threads_are_busy(tier: DiskTier) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_threads_fork_at_once(open_tier: Callable[..., DiskTier]) -> None:
+    tiers = [open_tier() for _ in range(3)]
+    results: list[bool] = []
+
+    def work() -> None:
+        results.extend(in_child(lambda: all(tier.put(b"child", b"v") for tier in tiers)) for _ in range(3))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 6
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_in_the_middle_of_an_operation_leaves_the_child_without_the_tier(tier: DiskTier) -> None:
     tier.put(b"k", b"v")
     inside, go_on = threading.Event(), threading.Event()

@@ -191,9 +191,11 @@ class Sessions:
 
 
 _holding: list[Sessions] = []
+_forking = threading.Lock()  # two threads that fork at once would wait for each other's tiers
 
 
 def _before_fork() -> None:
+    _forking.acquire()
     for sessions in list(_every):
         sessions.hold()
         _holding.append(sessions)
@@ -202,11 +204,13 @@ def _before_fork() -> None:
 def _after_in_parent() -> None:
     while _holding:
         _holding.pop().release()
+    _forking.release()
 
 
 def _after_in_child() -> None:
     while _holding:
         _holding.pop().inherit()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):
