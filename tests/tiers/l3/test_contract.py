@@ -80,8 +80,11 @@ def test_a_header_has_the_beginning_alone(tier: DiskTier, size: int) -> None:
 def test_get_many_returns_those_that_are_there(tier: DiskTier) -> None:
     tier.put(b"a", b"1")
     tier.put(b"c", b"3")
-    found = tier.get_many((b"a", b"b", b"c"))
-    assert {key: row.blob for key, row in found.items()} == {b"a": b"1", b"c": b"3"}
+    tier.put(b"large", b"x" * LARGE)
+    tier.put(b"over", b"v", expires=START - 1)
+    found = tier.get_many((b"a", b"b", b"c", b"c", b"large", b"over"))
+    assert {key: row.blob[:1] for key, row in found.items()} == {b"a": b"1", b"c": b"3", b"large": b"x"}
+    assert (tier.stats().hits, tier.stats().misses) == (3, 2)
 
 
 def test_delete_says_whether_there_was_one(tier: DiskTier) -> None:

@@ -62,7 +62,7 @@ class Entries(Upkeep):
         """
         index = crc32(key) % self._count
         for _ in range(_TRIES):
-            blob, expires, version, attach, packed, size, epoch, _touched, file = stored
+            blob, expires, version, attach, packed, size, epoch, touched, file = stored
             tags = () if packed is None else _unpacked(cast("bytes", packed))
             if self._attention and self._doomed.covers(index, key, tags):
                 break
@@ -75,7 +75,7 @@ class Entries(Upkeep):
             if not (blob is None and file is not None):
                 if (
                     not (isinstance(blob, bytes) and isinstance(attach, bytes) and isinstance(size, int))
-                    or not (isinstance(version, int) and isinstance(expires, float))
+                    or not (isinstance(version, int) and isinstance(expires, float) and isinstance(touched, int))
                     or len(blob) != (size if first is None else min(first, size))
                 ):
                     raise ValueError("a column is not as it was written")

@@ -51,6 +51,7 @@ class Sql:
     """The statements."""
 
     BEGIN = "BEGIN IMMEDIATE"
+    SNAPSHOT = "BEGIN"
     COMMIT = "COMMIT"
     ROLLBACK = "ROLLBACK"
     READ = f"SELECT blob, {_META} FROM entry WHERE key = ?"

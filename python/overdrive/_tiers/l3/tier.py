@@ -168,8 +168,31 @@ class DiskTier(Entries):
             return None
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
-        """Return the entries of those of `keys` that have one."""
-        return {key: row for key in keys if (row := self.get(key)) is not None}
+        """Return the entries of those of `keys` that have one; those in one shard are read in one transaction."""
+        by_shard: dict[int, list[bytes]] = {}
+        for key in dict.fromkeys(keys):
+            by_shard.setdefault(crc32(key) % self._count, []).append(key)
+        found: dict[bytes, Row] = {}
+        if self._attention and not self._is_readable():
+            return found
+        session, now = self._sessions.mine(), self._clock()
+        for index, group in by_shard.items():
+
+            def operation(handle: Handle, group: list[bytes] = group) -> list[Rows]:
+                handle.run(Sql.SNAPSHOT)
+                rows = [handle.run(_READ, (key,)) for key in group]
+                handle.run(Sql.COMMIT)
+                return rows
+
+            for key, rows in zip(group, self._attempt(index, operation) or (), strict=False):
+                row = self._live(key, rows[0]) if rows else None
+                session.hits += row is not None
+                session.misses += row is None
+                if row is not None:
+                    found[key] = row
+                    if now - cast("int", rows[0][-2]) > TOUCH_EVERY:
+                        self._touch(key, now)
+        return found
 
     def keys(self, prefix: bytes = b"", limit: int | None = None) -> list[bytes]:
         """Return the keys that begin with `prefix`, in order, `limit` of them at most; those expired are left out."""
@@ -196,6 +219,7 @@ class DiskTier(Entries):
                         yield cast("bytes", key), row
 
     def _live(self, key: bytes, stored: Sequence[object]) -> Row | None:
+        """Build what is returned for a row; None if its time is over, or it is damaged."""
         try:
             expires = stored[1]
             return self._entry(key, stored, None) if expires > self._clock() else None  # type: ignore[operator]
