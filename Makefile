@@ -99,10 +99,8 @@ test-python: $(DEV)/.built | redis ## Python: contract, equivalence, hostile, th
 	$(BIN)/pytest
 
 .PHONY: test-slow
-test-slow: $(DEV)/.built | redis ## Ten minutes of reads and writes by three processes, through faults of Redis and Valkey
+test-slow: $(DEV)/.built | redis ## What takes minutes: long histories through faults, crashes, damage of the disk
 	$(BIN)/pytest -m slow -s
-test-slow: $(DEV)/.built ## The tests of the tiers that take minutes: crashes, damage, long histories
-	$(BIN)/pytest -m slow tests/tiers
 
 .PHONY: test-drop-in
 test-drop-in: $(DEV)/.built ## The test suites of cachetools and of functools.lru_cache, run against overdrive
