@@ -87,7 +87,7 @@ lint: $(DEV)/.built ## ruff, rustfmt, clippy, mypy --strict, stubtest, import la
 	cargo fmt --all --check
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest overdrive --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
+	$(BIN)/python -m mypy.stubtest overdrive._core --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: test-rust

@@ -111,13 +111,11 @@ class TagEpochs:
             tag_hashes: of its tags, and of the tag of everything.
         """
         hashes = tuple(tag_hashes)
-        clocks, floor, known = self._state
+        clocks, floor, _ = self._state
         for tag_hash in hashes:
             if clocks.get(tag_hash, 0) > epoch:
                 return _DEAD
-        # An epoch above all that was heard of is from a load that began a moment ago, or from before a server
-        # lost its clock: only the server can tell.
-        if floor is not None and floor <= epoch <= known:
+        if floor is not None and floor <= epoch:
             return _ALIVE
         return Verdict(dead=False, unknown=hashes)
 
