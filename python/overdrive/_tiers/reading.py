@@ -90,9 +90,12 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
             redis = _SILENT
         else:
+            backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
-                    redis = RedisAnswer(answers=True, found=copy(remembered))
+                    confirmed = copy(remembered)
+                    confirmed.tier = "l1"
+                    redis = RedisAnswer(answers=True, found=confirmed)
                 else:
                     blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
                     redis = judge_at_once(tiers, ask, blob, current) or await judge_blob(tiers, io, ask, blob, current)
