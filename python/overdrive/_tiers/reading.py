@@ -41,6 +41,8 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.020
 _LEASES_WAITED_FOR = 2.0
 # How often a value that is found in Redis but is of no use is looked at again before it is loaded without a lease.
 _MOST_REPLIES = 8
+# From this size on it pays to ask Redis for the head of a value first that the disk may have, too.
+_LARGE_BYTES = 64 * 1024
 #: Where the version is in an envelope.
 VERSION: Final = slice(16, 24)
 
@@ -96,6 +98,8 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
                     confirmed = copy(remembered)
                     confirmed.tier = "l1"
                     redis = RedisAnswer(answers=True, found=confirmed)
+                elif (body := await _body_on_disk(tiers, io, ask, current)) is not None:
+                    redis = RedisAnswer(answers=True, found=body)
                 else:
                     blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
                     redis = judge_at_once(tiers, ask, blob, current) or await judge_blob(tiers, io, ask, blob, current)
@@ -161,6 +165,28 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
         return False
     tiers.tally.count("revalidations")
     return True
+
+
+async def _body_on_disk(tiers: Tiers, io: IO, ask: Ask, refreshed: Found | None) -> Found | None:
+    """Return a large value from the disk, if it is the one that Redis has: then only its head has to travel."""
+    backplane, disk = tiers.backplane, tiers.disk
+    if backplane is None or disk is None or refreshed is not None or not tiers.wants_disk(ask):
+        return None
+    row = disk.header(ask.key)
+    if row is None or row.size < _LARGE_BYTES:
+        return None
+    head = await io.redis(backplane.redis, backplane.steps.header(ask.key))
+    header = tiers.codec.header(head) if head else None
+    if header is None or header.version != row.version:
+        return None
+    whole = disk.get(ask.key)
+    found = None if whole is None else tiers.decode(ask, whole.blob, "l3")
+    if found is None or found.version != header.version or not found.is_fresh(tiers.wall()):
+        return None
+    if await tiers.is_tagged_dead(io, found):
+        return None
+    tiers.tally.count_tier("l3", "hits")
+    return found
 
 
 def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer | None:
