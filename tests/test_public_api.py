@@ -18,6 +18,7 @@ PUBLIC_MODULES = ("overdrive", "overdrive.keys", "overdrive.func", "overdrive.te
 PAGES = (
     "README.md",
     "docs/caches.md",
+    "docs/configuration.md",
     "docs/memoize.md",
     "docs/memory_cache.md",
     "docs/migrating.md",

@@ -22,6 +22,12 @@ from overdrive._tiers import config as module
 from overdrive._tiers import level, user_directory
 from overdrive._tiers.fields import FIELDS
 
+
+class BytesPath:
+    def __fspath__(self) -> bytes:
+        return b"cache"
+
+
 SECRET = "correct horse battery"
 
 
@@ -232,6 +238,7 @@ def test_variables_may_have_another_prefix(monkeypatch: pytest.MonkeyPatch) -> N
         ("redis_url", 6379, "redis_url must be a URL such as 'redis://localhost:6379/0', or None, got 6379"),
         ("cache_dir", 3, "cache_dir must be a path, or None, got 3"),
         ("cache_dir", b"cache", "cache_dir must be a path, or None, got b'cache'"),
+        ("cache_dir", BytesPath(), "cache_dir must be a path, or None, got"),
         ("namespace", None, "namespace must be 1 to 64 letters"),
         ("secret", 12345678, "secret must be bytes or a str of at least 16 bytes, or None, got another int"),
         ("old_secrets", SECRET, "old_secrets must be a tuple"),
@@ -266,6 +273,7 @@ def test_wrong_types_are_refused(field: str, value: Any, message: str) -> None:
         ("redis_timeout", 0),
         ("redis_timeout", float("inf")),
         ("cache_dir", ""),
+        ("cache_dir", "~nobody-of-this-name/cache"),
         ("cache_dir", "a\x00b"),
         ("namespace", ""),
         ("namespace", "../other"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import doctest
 import math
+import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
@@ -13,6 +14,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ from overdrive import keys as key_functions
 from overdrive._core import Keywords
 from overdrive._memoize.signatures import normalizing_key
 from overdrive._tiers import keys
-from overdrive._tiers.keys import encode_key, function_key, hash_key, key_encoder, named_key, show_key
+from overdrive._tiers.keys import call_encoder, encode_key, function_key, hash_key, key_encoder, named_key, show_key
 
 
 class Color(Enum):
@@ -214,6 +216,35 @@ def test_the_repeated_hour_of_a_zone_has_the_keys_that_equality_says() -> None:
     assert encode_key(first) == encode_key(first.replace(tzinfo=Autumn("twin")))
 
 
+# --- numpy ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scalar", "plain"),
+    [
+        (np.int64(5), 5),
+        (np.uint8(5), 5),
+        (np.bool_(True), True),
+        (np.float64(0.1), 0.1),
+        (np.float32(0.5), 0.5),
+        (np.float64(2.0), 2),
+        (np.str_("a"), "a"),
+        (np.bytes_(b"a"), b"a"),
+    ],
+    ids=repr,
+)
+def test_scalars_of_numpy_are_what_they_equal(scalar: Any, plain: Any) -> None:
+    assert (scalar, hash(scalar)) == (plain, hash(plain))
+    assert encode_key(scalar) == encode_key(plain)
+    assert encode_key((scalar,)) == encode_key((plain,))
+
+
+@pytest.mark.parametrize("scalar", [np.complex128(1), np.datetime64("2020-01-01"), np.longdouble(0.5)], ids=repr)
+def test_other_scalars_of_numpy_are_refused(scalar: Any) -> None:
+    with pytest.raises(TypeError, match=r"key is of type numpy\.\w+[,;]"):
+        encode_key(scalar)
+
+
 # --- refusals ---------------------------------------------------------------------------------
 
 
@@ -356,6 +387,30 @@ def test_an_encoder_keeps_its_limit() -> None:
         key_encoder(max_bytes=3)("four")
 
 
+def test_hashed_calls_keep_their_name() -> None:
+    encode = call_encoder("shop.price", hash_keys=True, secret=b"s" * 32)
+    hashed = encode(("ada@example.org",))
+    assert hashed.startswith(b"shop.price(h")
+    assert len(hashed) == len("shop.price(h") + 16 + 2
+    assert hashed == encode(("ada@example.org",)) != encode(("bob@example.org",))
+    assert len(encode(("x" * 100_000,))) == len(hashed)
+    assert hashed != call_encoder("shop.price", hash_keys=True)(("ada@example.org",))
+
+
+@given(names, keys_of_all_types)
+def test_no_call_has_the_bytes_of_a_hashed_one(name: str, key: Any) -> None:
+    body = named_key(name, key, math.inf)[len(name.encode()) :]
+    assert not body.startswith(b"(h")
+
+
+def test_calls_are_encoded_within_the_limit() -> None:
+    assert call_encoder("f")((1,)) == named_key("f", (1,))
+    with pytest.raises(ValueError, match="limit of 9"):
+        call_encoder("f", max_bytes=9)(("a" * 9,))
+    with pytest.raises(ValueError, match="name of a function"):
+        call_encoder("", hash_keys=True)
+
+
 # --- for people -------------------------------------------------------------------------------
 
 
@@ -366,6 +421,8 @@ def test_shown_keys_have_no_control_characters(key: Any) -> None:
 
 def test_shown_hashes_are_hexadecimal() -> None:
     assert show_key(hash_key(b"a")) == "#" + hash_key(b"a")[2:].hex()
+    shown = show_key(call_encoder("shop.price", hash_keys=True)((1,)))
+    assert re.fullmatch(r"shop\.price\(#[0-9a-f]{32}\)", shown)
 
 
 def test_examples_in_docstrings_hold() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import doctest
 import gc
+import os
+import subprocess
+import sys
 import threading
 import weakref
+
+import pytest
 
 from overdrive._tiers import tally as module
 from overdrive._tiers.tally import Tally
@@ -78,6 +83,37 @@ def test_a_reset_begins_at_zero() -> None:
     assert tally.read() == {"loads": 1}
 
 
+FORK = """
+import os, threading
+from overdrive._tiers.tally import Tally
+
+tally = Tally()
+tally.count("loads", 5)
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with tally._lock:
+        held.set()
+        done.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    tally.count("loads")
+    os._exit(0 if tally.read() == {"loads": 1} else 1)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+done.set()
+assert status == 0, status
+assert tally.read() == {"loads": 5}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_forked_process_begins_at_zero_even_if_somebody_was_reading() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=30)
+
+
 def test_a_reading_is_a_copy() -> None:
     tally = Tally()
     tally.count("loads")
@@ -86,10 +122,7 @@ def test_a_reading_is_a_copy() -> None:
 
 
 def test_a_tally_is_not_kept_alive_by_threads_that_counted() -> None:
-    class Mortal(Tally):
-        __slots__ = ("__weakref__",)
-
-    tally = Mortal()
+    tally = Tally()
     tally.count("loads")
     gone = weakref.ref(tally)
     del tally

@@ -175,8 +175,11 @@ def _directory(value: Any) -> Path:
         raise TypeError
     if not path or "\x00" in path:
         raise ValueError
-    # Relative ones would be others after a change of the working directory.
-    return Path(path).expanduser().absolute()
+    try:
+        # Relative ones would be others after a change of the working directory.
+        return Path(path).expanduser().absolute()
+    except RuntimeError:  # of a user who does not exist
+        raise ValueError from None
 
 
 def _secret(value: Any) -> bytes:

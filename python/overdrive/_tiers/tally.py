@@ -7,10 +7,11 @@ in the middle of anything, hence it only moves a reference, and takes no lock.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING
-from weakref import ref
+from weakref import WeakSet, ref
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -38,7 +39,7 @@ class Tally:
     """Counts of events by name.
 
     Thread-safe, and exact: every `count` that returned before `read` began is in what it returns. `count` costs
-    0.15 µs, `read` some for each thread that has counted and is alive.
+    0.2 µs, `read` some for each thread that has counted and is alive. A forked process begins at 0.
 
     Example:
         >>> tally = Tally()
@@ -48,7 +49,7 @@ class Tally:
         (1, 0.25, 0)
     """
 
-    __slots__ = ("_before", "_ended", "_live", "_lock", "_own", "_past")
+    __slots__ = ("__weakref__", "_before", "_ended", "_live", "_lock", "_own", "_past")
 
     def __init__(self) -> None:
         self._own = _Own()
@@ -59,6 +60,7 @@ class Tally:
         # Of threads that have ended; and what there was when `reset` was called last.
         self._past: Counter[Any] = Counter()
         self._before: Counter[Any] = Counter()
+        _tallies.add(self)
 
     def count(self, event: Hashable, amount: float = 1) -> None:
         """Count an event."""
@@ -104,3 +106,17 @@ class Tally:
         for counts in list(self._live.values()):
             total.update(dict(counts))
         return total
+
+
+_tallies: WeakSet[Tally] = WeakSet()
+
+
+def _begin_in_child() -> None:
+    for tally in list(_tallies):
+        # Another thread may have held it, and is not here to let go.
+        tally._lock = threading.Lock()
+        tally.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
