@@ -114,6 +114,7 @@ bench: $(RELEASE)/.bench ## Compare with dict, lru_cache, cachetools, cachebox (
 	$(RELEASE_BIN)/python benches/python/decorators.py --json build/decorators.json
 	$(RELEASE_BIN)/python benches/python/memory.py
 	$(RELEASE_BIN)/python benches/python/threads.py
+	$(RELEASE_BIN)/python benches/python/tiers_l1.py
 
 .PHONY: bench-pytest
 bench-pytest: $(RELEASE)/.bench ## The same operations under pytest-benchmark
@@ -129,6 +130,7 @@ bench-check: $(RELEASE)/.bench ## The comparison with its bars: exits 1 if one i
 	$(RELEASE_BIN)/python benches/python/decorators.py --check
 	$(RELEASE_BIN)/python benches/python/instructions.py --check
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
+	$(RELEASE_BIN)/python benches/python/tiers_l1.py --check
 
 .PHONY: bench-hits
 bench-hits: $(RELEASE)/.bench ## Hit ratios against theine, moka-py, cachebox, cachetools; replays a second

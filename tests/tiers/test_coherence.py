@@ -264,6 +264,8 @@ def test_foreign_content_is_refused_and_kept(path: Path) -> None:
     refused(path, "it has 1 bytes, fewer than the 64 of a header")
     path.write_bytes(b"SQLite format 3\0" * 500)
     refused(path, "it holds something else")
+    path.write_bytes(bytes(SIZE - 1) + b"x")
+    refused(path, "it holds something else")
     path.write_bytes(bytes(SIZE + 8))
     refused(path, "it holds something else")
 

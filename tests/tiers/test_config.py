@@ -179,7 +179,9 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_none_can_be_said_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERDRIVE_HARD_TIMEOUT", "none")
-    assert PerformanceConfig().hard_timeout is None
+    monkeypatch.setenv("OVERDRIVE_COMPRESSION", "None")
+    config = PerformanceConfig()
+    assert (config.hard_timeout, config.compression) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_variables_may_have_another_prefix(monkeypatch: pytest.MonkeyPatch) -> N
         ("l1_cache_size", "1000", "l1_cache_size must be a whole number from 1 to 4294967231, got '1000'"),
         ("l1_cache_size", True, "got True"),
         ("cache_strategy", 1, "cache_strategy must be one of 'lru', 'lfu', 'arc', 'adaptive', got 1"),
-        ("serializer", None, "serializer must be one of 'msgpack', 'json', 'pickle', got None"),
+        ("serializer", None, "serializer must be one of 'auto', 'exact', 'msgpack', 'json', 'pickle', got None"),
         ("memory_limit_gb", "8", "memory_limit_gb must be a number above 0, got '8'"),
         ("disk", 1, "disk must be a bool, got 1"),
         ("redis_url", 6379, "redis_url must be a URL such as 'redis://localhost:6379/0', or None, got 6379"),
@@ -246,7 +248,7 @@ def test_variables_may_have_another_prefix(monkeypatch: pytest.MonkeyPatch) -> N
         (
             "max_value_bytes",
             1e6,
-            "max_value_bytes must be bytes of at least 1024, or text such as '64MB', got 1000000.0",
+            "max_value_bytes must be bytes from 1024 to 4294967295, or text such as '64MB', got 1",
         ),
     ],
 )
@@ -284,6 +286,8 @@ def test_wrong_types_are_refused(field: str, value: Any, message: str) -> None:
         ("serializer", "yaml"),
         ("on_disconnect", "raise"),
         ("prefetch_lookahead", 0),
+        ("compression", "gzip"),
+        ("max_value_bytes", "4GiB"),
     ],
 )
 def test_values_out_of_range_are_refused(field: str, value: Any) -> None:
@@ -301,6 +305,8 @@ def test_contradictions_are_refused() -> None:
         PerformanceConfig(cache_dir="cache", disk=False)
     with pytest.raises(ConfigError, match="old_secrets must come with a secret"):
         PerformanceConfig(old_secrets=[SECRET])
+    with pytest.raises(ConfigError, match="encrypt=True needs a secret"):
+        PerformanceConfig(encrypt=True)
     with pytest.raises(ConfigError, match="soft_timeout must be at most hard_timeout, got 2 and 1 seconds"):
         PerformanceConfig(soft_timeout=2, hard_timeout=1)
     with pytest.raises(ConfigError, match="serializer='pickle' with redis_url needs a secret"):

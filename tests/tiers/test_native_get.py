@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import mmap
+import os
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -357,6 +358,16 @@ def test_a_class_made_at_run_time_is_collected() -> None:
     assert gone() is None
 
 
+@pytest.fixture
+def switching() -> Iterator[None]:
+    """Let threads take turns after a few instructions."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("switching")
 def test_nothing_older_than_an_invalidation_that_returned_is_read() -> None:
     """Writers change the origin and bump; readers fill and read. Once a bump has returned the old value is history."""
     keys = range(4)
@@ -367,7 +378,9 @@ def test_nothing_older_than_an_invalidation_that_returned_is_read() -> None:
     class Loading(Found):
         def _find(self, key: Any, default: Any) -> Any:
             stamp = coherence.stamp()
+            os.sched_yield()  # in the middle of a load others get on
             value = origin[key]
+            os.sched_yield()
             self.l1[key] = proven(coherence, value, stamp=stamp, names=(b"k%d" % key, b"tall"))
             return value
 
@@ -398,6 +411,8 @@ def test_nothing_older_than_an_invalidation_that_returned_is_read() -> None:
     for thread in writers:
         thread.join()
     cache.get(0), cache.get(0)
+    while reads == 0 and any(thread.is_alive() for thread in readers):
+        os.sched_yield()
     done.set()
     for thread in readers:
         thread.join()
@@ -416,6 +431,8 @@ with open(sys.argv[2], "r+b") as file, memoryview(mmap.mmap(file.fileno(), 16)).
         words[0] = value
         coherence.bump(b"tall" if value % 7 == 0 else b"k1")
         words[1] = value
+        for _ in range(100):  # in which readers may see what they should not
+            pass
 """
 
 
@@ -435,7 +452,9 @@ def test_what_another_process_invalidated_is_not_read(tmp_path: Path) -> None:
         class Loading(Found):
             def _find(self, key: Any, default: Any) -> Any:
                 stamp = coherence.stamp()
+                os.sched_yield()
                 value = words[0]
+                os.sched_yield()
                 self.l1[key] = proven(coherence, value, stamp=stamp, names=(b"k1", b"tall"))
                 return value
 

@@ -70,6 +70,8 @@ class Memoized(Memo, Generic[_P, _R]):
     _asynchronous = False
     # Where the calls go that are not answered natively.
     _loading: ModuleType
+    # Whether misses may be computed and stored natively, if the options are simple.
+    _loads_natively = True
 
     def __init__(
         self, function: Callable[_P, Any], options: Options, *, instance: object = None, bound: bool = False
@@ -85,7 +87,7 @@ class Memoized(Memo, Generic[_P, _R]):
             self.cache = options.cache
         native = native_lookup(self.cache)
         self._is_native = native is not None
-        simply = options.is_simply_timed and not self._asynchronous
+        simply = self._loads_natively and options.is_simply_timed and not self._asynchronous
         super().__init__(
             function,
             plan(

@@ -207,8 +207,8 @@ class TieredCache(_TieredCache[Any, Any]):
         found = run(read(self._tiers, BLOCKING, ask))
         return default if found is None else found.value
 
-    async def aget(self, key: Hashable, default: Any = None) -> Any:
-        """Return the value of a key, or `default` if no tier has it."""
+    async def _afind(self, key: Hashable, default: Any = None) -> Any:
+        """Return the value of a key that memory does not answer for: called natively by `aget`."""
         ask = self._ask(key)
         entry = ask.entry()
         if entry is not None and entry.error is None and verdict_of(self._tiers, ask, entry) is not Verdict.GONE:
@@ -240,6 +240,9 @@ class TieredCache(_TieredCache[Any, Any]):
             WaitTimeout: another call loads for longer than `wait_timeout`.
             Exception: whatever the loader raises, if there is no old value to return instead.
         """
+        value = self._hit(key, _ABSENT)
+        if value is not _ABSENT:
+            return value  # type: ignore[no-any-return]
         ask = self._ask(key, loader, self._terms.changed(**terms))
         return _value(answer(self._tiers, ask, self._flights, _name(loader)))  # type: ignore[no-any-return]
 
@@ -250,6 +253,9 @@ class TieredCache(_TieredCache[Any, Any]):
         **terms: Unpack[TermOptions],
     ) -> T:
         """As `get_or_load`, with a coroutine function."""
+        value = self._hit(key, _ABSENT)
+        if value is not _ABSENT:
+            return value  # type: ignore[no-any-return]
         ask = self._ask(key, loader, self._terms.changed(**terms))
         return _value(await answer_task(self._tiers, ask, self._task_flights, _name(loader)))  # type: ignore[no-any-return]
 

@@ -105,16 +105,16 @@ def seconds(least: float = 0.0, most: float = inf) -> Check:
     return Check(f"seconds {_range(least, most_allowed)}, a timedelta, or text such as '5m'", check, str)
 
 
-def size(least: int) -> Check:
+def size(least: int, most: int | None = None) -> Check:
     """A size in bytes."""
 
     def check(value: Any) -> int:
         length = parse_bytes(value)
-        if length < least:
+        if length < least or (most is not None and length > most):
             raise ValueError
         return length
 
-    return Check(f"bytes {_range(least, None)}, or text such as '64MB'", check, str)
+    return Check(f"bytes {_range(least, most)}, or text such as '64MB'", check, str)
 
 
 def choice(values: type[Enum] | tuple[str, ...]) -> Check:

@@ -75,13 +75,15 @@ class PerformanceConfig:
         schema: the version of what is cached: entries of another one are not read.
         secret: signs what is written, at least 16 bytes; entries that are not signed with it are not read.
         old_secrets: signatures with these are accepted as well, so that the secret can be changed.
+        encrypt: whether values are encrypted, too; needs a `secret`. Keys are not: see `hash_keys`.
         hash_keys: whether keys are written as hashes, because they have personal data.
-        serializer: how values are written: "msgpack", "json" or "pickle"; the last runs code when it is read.
+        serializer: how values are written: "auto" as what fits them best; "exact", "msgpack", "json" in one way;
+            "pickle" takes nearly everything, and runs code when it is read.
         allow_unsigned_pickle: whether "pickle" may be used with Redis and without a `secret`: whoever can write to
             that Redis can run any code in this process.
         max_key_bytes: how long a key may be as it is written.
-        max_value_bytes: how large a value may be as it is written; larger ones are kept in memory only.
-        compress_min_bytes: from which size on values are compressed, if `compression` is on.
+        max_value_bytes: how large a value may be as it is written, before it is compressed; larger ones are kept
+            in memory only.
         l1_max_bytes: memory of all entries, at most, as estimated; `None` for no limit but `l1_cache_size`.
         l3_max_bytes: disk space of all entries, at most.
         jitter: up to this fraction is taken off each ttl at random, so that entries do not expire together.
@@ -94,7 +96,8 @@ class PerformanceConfig:
         on_disconnect: what then happens: "l2" asks Redis for every entry, "stale" relies on memory all the same.
         disk: whether there is a disk tier.
         redis: whether `redis_url` is used.
-        compression: whether values are compressed.
+        compression: how values are compressed that are worth it: "zstd", "lz4", which is faster and leaves more, or
+            `None` for not at all.
         early: the beta of XFetch: how eagerly entries are loaded anew before they expire; 0 for never.
         prefetch: whether keys are loaded that will probably be asked for next.
         prefetch_lookahead: how many keys ahead.
@@ -142,13 +145,13 @@ class PerformanceConfig:
 
     secret: bytes | None = None
     old_secrets: tuple[bytes, ...] = ()
+    encrypt: bool = False
     hash_keys: bool = False
 
-    serializer: str = "msgpack"
+    serializer: str = "auto"
     allow_unsigned_pickle: bool = False
     max_key_bytes: int = 1024
     max_value_bytes: int = 64 * 2**20
-    compress_min_bytes: int = 1024
 
     l1_max_bytes: int | None = None
     l3_max_bytes: int = 4 * 2**30
@@ -165,7 +168,7 @@ class PerformanceConfig:
     # These are the level's, and what is here is that of the default level.
     disk: bool = True
     redis: bool = True
-    compression: bool = True
+    compression: str | None = "zstd"
     early: float = 0.0
     prefetch: bool = False
     prefetch_lookahead: int = 1
@@ -199,12 +202,12 @@ class PerformanceConfig:
             schema: int = ...,
             secret: _Secret | None = ...,
             old_secrets: Sequence[_Secret] = ...,
+            encrypt: bool = ...,
             hash_keys: bool = ...,
             serializer: str = ...,
             allow_unsigned_pickle: bool = ...,
             max_key_bytes: _Size = ...,
             max_value_bytes: _Size = ...,
-            compress_min_bytes: _Size = ...,
             l1_max_bytes: _Size | None = ...,
             l3_max_bytes: _Size = ...,
             jitter: float = ...,
@@ -217,7 +220,7 @@ class PerformanceConfig:
             on_disconnect: str = ...,
             disk: bool = ...,
             redis: bool = ...,
-            compression: bool = ...,
+            compression: str | None = ...,
             early: float = ...,
             prefetch: bool = ...,
             prefetch_lookahead: int = ...,
@@ -332,6 +335,8 @@ class PerformanceConfig:
                 )
         if self.old_secrets and self.secret is None:
             raise ConfigError("old_secrets must come with a secret: they are accepted beside it")
+        if self.encrypt and self.secret is None:
+            raise ConfigError("encrypt=True needs a secret, which the key is made of")
         if self.serializer == "pickle" and self.l2_url is not None and not (self.secret or self.allow_unsigned_pickle):
             raise ConfigError(
                 "serializer='pickle' with redis_url needs a secret: whoever can write to that Redis could run any code "

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from math import inf
 from string import Formatter
 from typing import TYPE_CHECKING
 
 from overdrive._memoize.options import check
 from overdrive._tiers.functions import decorate
-from overdrive._tiers.keys import hash_key, named_key
+from overdrive._tiers.keys import call_encoder
 from overdrive._tiers.terms import duration
 from overdrive.exceptions import ConfigError
 
@@ -84,9 +83,7 @@ def _keys_of(
     if has_own_keys:
         return parts.encode_key
     full = name or f"{function.__module__}.{function.__qualname__.replace('<locals>.', '')}"
-    if not parts.hashes_keys:
-        return partial(named_key, full)
-    return lambda key: hash_key(named_key(full, key, inf), parts.key_secret)
+    return call_encoder(full, hash_keys=parts.hashes_keys, secret=parts.key_secret)
 
 
 def _never(*_args: object, **_kwargs: object) -> Hashable:

@@ -170,6 +170,8 @@ class _InTiers:
 
     __slots__ = ()
 
+    # What is not in memory is searched for in the other tiers, and kept under the stamp of the search.
+    _loads_natively = False
     _tiers: Tiers
     _terms: Terms
     _keys: Callable[[Hashable], bytes]

@@ -59,7 +59,7 @@ OptimizationLevel.__module__ = "overdrive"
 _BASIC: Final = {
     "disk": Setting(False, "memory only: entries end with the process"),
     "redis": Setting(False, "memory only: no connection is made"),
-    "compression": Setting(False, "values in memory are objects, and nothing is written"),
+    "compression": Setting(None, "values in memory are objects, and nothing is written"),
     "early": Setting(0.0, "entries are loaded when they have expired, not before"),
     "prefetch": Setting(False, "nothing is loaded that was not asked for"),
     "prefetch_lookahead": Setting(1, "if prefetch is switched on: the next key only"),
@@ -69,9 +69,7 @@ _BASIC: Final = {
 _ADVANCED: Final = _BASIC | {
     "disk": Setting(True, "entries outlive the process; costs disk space up to l3_max_bytes"),
     "redis": Setting(True, "instances share loads and invalidations; nothing is connected to without a redis_url"),
-    "compression": Setting(
-        True, "values from 1 KiB on take less room and time on the way; costs CPU, only where it pays"
-    ),
+    "compression": Setting("zstd", "values from 1 KiB on take less room and time on the way, where it pays; costs CPU"),
     "tracking": Setting(False, "writes through overdrive are seen without it"),
 }
 _ULTRA: Final = _ADVANCED | {

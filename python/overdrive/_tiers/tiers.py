@@ -93,7 +93,7 @@ class Tiers:
             return None, "current"
         standing = entry.standing
         facts = entry.extra
-        if standing == "invalid" or not isinstance(facts, Facts):
+        if standing == "invalid" or not isinstance(facts, Facts) or self._is_cleared(standing, facts):
             return None, standing
         now, wall = self.now(), self.wall()
         if now >= entry.expires:
@@ -113,6 +113,12 @@ class Tiers:
             is_private=facts.is_private,
         )
         return found, standing
+
+    def _is_cleared(self, standing: str, facts: Facts) -> bool:
+        """Return whether what is suspect is known to have been cleared; without Redis nothing else makes it so."""
+        if standing != "suspect":
+            return False
+        return self.backplane is None or self.backplane.is_known_dead(facts.epoch, facts.hashes)
 
     def keep(self, ask: Ask, found: Found, stamp: int, *, until: float = inf, on_disk: bool = False) -> None:
         """Keep a value in memory.

@@ -17,7 +17,8 @@
 //!
 //! The order of events that all of it rests on: a bump takes its time *before* it writes the slots,
 //! so whoever takes a stamp later than that also loads later; and it counts itself as ended *after*
-//! it has written them, so whoever sees the count sees the slots.
+//! it has written them, so whoever sees the count sees the slots. Of a bump by a process that died in
+//! the middle of it nothing is certain, as it was not acknowledged to anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -23,6 +23,7 @@
 //! - [`sample`], [`keyed`]: some of the keys, and hashes that do not give them away.
 //! - [`trace`], [`replay`]: recorded requests, and what a policy would have made of them.
 //! - [`recorder`], [`what_if`]: the same for a cache in use.
+//! - [`prefetch`]: which keys will be asked for next.
 //! - [`snapshot`]: the frame of snapshot files.
 //! - [`coherence`]: what was invalidated since it was loaded, for threads and processes.
 //! - [`envelope`]: what surrounds values in Redis and on the disk.
@@ -45,6 +46,7 @@ pub mod index;
 pub mod keyed;
 pub mod pins;
 pub mod policy;
+pub mod prefetch;
 pub mod recorder;
 pub mod replay;
 pub mod ring;

@@ -111,7 +111,7 @@ type Kept = RwLock<Option<Arc<(Proof, u64)>>>;
 #[test]
 fn nothing_older_than_the_last_invalidation_that_returned_is_read() {
     const KEYS: usize = 3;
-    const WRITES: u64 = 15_000;
+    const WRITES: u64 = 30_000;
     let memory = memory(2); // two of the keys share a slot
     let origin: [AtomicU64; KEYS] = Default::default();
     let returned: [AtomicU64; KEYS] = Default::default();

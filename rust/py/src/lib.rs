@@ -16,6 +16,7 @@
 //! - `coherence`: which of them were invalidated meanwhile.
 //! - `tiered`: the first tier of a cache with several.
 //! - `simulate`: traces, and replays of them.
+//! - `prefetch`: what will be asked for next.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
 //! - `collector`: what the garbage collector has to see.
 //! - `classes`: the public classes; `fast`: short ways in front of their hot methods.
@@ -44,6 +45,7 @@ mod memo;
 mod memory;
 mod number;
 mod obj;
+mod prefetch;
 mod report;
 mod simulate;
 mod sizing;
@@ -83,6 +85,8 @@ mod _core {
     use crate::memo::{BoundMemo, Entry, Keywords, Memo, Ready, WithTtl};
     #[pymodule_export]
     use crate::memory::MemoryCache;
+    #[pymodule_export]
+    use crate::prefetch::Predictor;
     #[pymodule_export]
     use crate::simulate::{RequestTrace, TraceBuilder, policies};
     #[pymodule_export]

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use overdrive_core::keyed::Keyed;
+use overdrive_core::prefetch::replay::Replay as Prefetching;
 use overdrive_core::replay::Contestant;
 use overdrive_core::trace::file::{Foreign, Header, Recording};
 use overdrive_core::trace::lines::{Lines, Malformed};
@@ -19,6 +20,8 @@ use pyo3::prelude::*;
 const SLICE: Duration = Duration::from_millis(50);
 /// Requests between looks at the clock.
 const STRIDE: usize = 1 << 14;
+/// Requests between looks for signals, of a replay that takes well below a microsecond for each.
+const PREFETCH_STRIDE: usize = 1 << 17;
 /// How much of a wrong value is shown.
 const SHOWN: usize = 80;
 
@@ -333,6 +336,48 @@ impl RequestTrace {
                 return Ok((tally.hits, tally.evictions, tally.nanoseconds));
             }
         }
+    }
+
+    /// Replays the requests through an LRU cache of `size` keys where what is fetched ahead is there `delay`
+    /// requests later, 1 at least; `contexts` has who made each request. Returns how many were hits, and of
+    /// the keys fetched ahead how many there were, were used, left unused, and came late.
+    #[pyo3(signature = (size, delay, contexts=None, *, ahead=true, rows=65_536, budget=0.1, precision=0.5, depth=16, seed=0))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of a predictor, each by its name"
+    )]
+    fn prefetch(
+        &self,
+        py: Python<'_>,
+        size: usize,
+        delay: u64,
+        contexts: Option<Vec<u64>>,
+        ahead: bool,
+        rows: usize,
+        budget: f64,
+        precision: f64,
+        depth: usize,
+        seed: u64,
+    ) -> PyResult<(u64, u64, u64, u64, u64)> {
+        if size == 0 {
+            return Err(PyValueError::new_err("size 0 is below the limit of 1"));
+        }
+        let config = crate::prefetch::config(rows, 4096, budget, precision, depth, seed)?;
+        let contexts = contexts.as_deref();
+        let mut replay = py
+            .detach(|| Prefetching::new(&self.trace, size, delay, ahead.then_some(config)))
+            .map_err(|_| PyMemoryError::new_err("not enough memory for the replay"))?;
+        while py.detach(|| replay.step(&self.trace, contexts, PREFETCH_STRIDE)) {
+            py.check_signals()?;
+        }
+        let tally = replay.tally();
+        Ok((
+            tally.hits,
+            tally.issued,
+            tally.used,
+            tally.wasted,
+            tally.late,
+        ))
     }
 }
 

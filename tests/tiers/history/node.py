@@ -6,24 +6,23 @@ What it does is the protocol and nothing else: a token before each read, a lease
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from overdrive._core import Coherence
-from overdrive._tiers.l2.connections import Link, require_client
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.link import connector
 from overdrive._tiers.l2.listener import Listener
 from overdrive._tiers.l2.resp import ReplyError, pack
 from overdrive._tiers.l2.route import Route
+from overdrive._tiers.l2.positions import StreamId
 from overdrive._tiers.l2.scripts import GRANTED, Steps
 from overdrive._tiers.l2.step import Step
-from overdrive._tiers.l2.url import parse_url
+from overdrive._tiers.l2.tier import RedisTier
+from overdrive.exceptions import TierUnavailable
 
-BUDGET = 0.15
 LEASE_MS = 400
 TTL_MS = 60_000
 
@@ -61,15 +60,12 @@ class PartsNode:
     """A `Node` of `Steps`, `Listener` and `Coherence`."""
 
     def __init__(self, url: str, namespace: str, max_staleness: float) -> None:
-        require_client()
-        target = parse_url(url)
+        self._tier = RedisTier(url, namespace=namespace)
         self._steps = Steps(namespace, origin=b"%d" % os.getpid())
-        self._route = Route(target, self._steps.stream, BUDGET)
-        self._links = threading.local()
         self._memory: dict[bytes, Held] = {}
         self._coherence = Coherence()
         self._listener = Listener(
-            connector(Route(target, self._steps.stream, BUDGET)),
+            connector(self._tier.route),
             b"{%s}:" % namespace.encode(),
             self._coherence,
             epochs=TagEpochs(),
@@ -90,18 +86,18 @@ class PartsNode:
         while monotonic() < give_up:
             stamp = self._coherence.stamp()
             try:
-                lease = self._do(self._steps.lease(name, token, LEASE_MS))
+                lease = self._tier.call(self._steps.lease(name, token, LEASE_MS))
                 if lease.value is not None:
                     self._counts["redis"] += 1
                     return self._keep(name, lease.value, stamp)
                 if lease.state == GRANTED:
                     self._counts["loads"] += 1
                     value = loader()
-                    if self._do(self._steps.fill(name, token, value, TTL_MS)):
+                    if self._tier.call(self._steps.fill(name, token, value, TTL_MS)):
                         return self._keep(name, value, stamp)
                     self._counts["fills refused"] += 1
                     return value
-            except (OSError, ReplyError):
+            except TierUnavailable:
                 break
             sleep(0.004)
         self._counts["bypasses"] += 1
@@ -112,6 +108,7 @@ class PartsNode:
         self._coherence.bump(b"k" + name)
         try:
             self._do(self._steps.invalidate((name,)))
+            stream_id = StreamId.parse(self._tier.call(self._steps.invalidate((name,))))
         finally:
             # Whatever was read from Redis until now may be older than the invalidation.
             self._coherence.bump(b"k" + name)
@@ -121,6 +118,7 @@ class PartsNode:
 
     def close(self) -> None:
         self._listener.close()
+        self._tier.close()
 
     def _is_current(self, name: bytes, stamp: int) -> bool:
         return self._coherence.is_current(stamp, (b"k" + name,))
@@ -131,26 +129,6 @@ class PartsNode:
             self._memory[name] = Held(value, stamp)
         return value
 
-    def _do(self, step: Step[Any]) -> Any:
-        deadline = monotonic() + BUDGET
-        link: Link | None = getattr(self._links, "link", None)
-        try:
-            if link is None:
-                link = self._links.link = self._route.open(deadline)
-            if step.script is None:
-                reply = link.exchange(pack(step.command), deadline)
-            else:
-                command = ("EVAL", step.script.source, len(step.keys), *step.keys, *step.args)
-                reply = link.exchange(pack(command), deadline)
-        except OSError:
-            self._links.link = None
-            if link is not None:
-                link.close()
-            raise
-        if isinstance(reply, ReplyError):
-            raise reply
-        return step.parse(reply)
-
 
 class NaiveNode(PartsNode):
     """What is usually built: no token, no lease, and whatever is in memory is trusted."""
@@ -160,10 +138,10 @@ class NaiveNode(PartsNode):
         held = self._memory.get(name)
         if held is not None and self._is_current(name, held.stamp):
             return held.value
-        value = self._do(self._steps.get(name))
+        value = self._tier.call(self._steps.get(name))
         if value is None:
             value = loader()
-            self._do(Step("set", bool, ("SET", self._steps.values + name, value, "PX", TTL_MS)))
+            self._tier.call(Step("set", bool, ("SET", self._steps.values + name, value, "PX", TTL_MS)))
         return self._keep(name, value, self._coherence.stamp())
 
 

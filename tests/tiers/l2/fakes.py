@@ -16,7 +16,7 @@ from overdrive._tiers.l2.route import Route
 from overdrive._tiers.l2.scripts import Steps
 from overdrive._tiers.l2.step import Step
 from overdrive._tiers.l2.tracking import Tracking
-from overdrive._tiers.l2.url import Address, Target
+from overdrive._tiers.l2.url import Address, Target, parse_url
 
 STALENESS = 0.4
 
@@ -74,16 +74,18 @@ class Recorder:
 
 
 def make_listener(
-    port: int,
+    server: int | str,
     coherence: Any,
     *,
     hooks: Hooks | None = None,
     epochs: TagEpochs | None = None,
     max_staleness: float = STALENESS,
     tracking: Tracking | None = None,
+    origin: bytes = b"",
 ) -> Listener:
-    """Build a listener of the namespace `t` of the server on a port of the loopback."""
-    route = Route(Target("single", (Address("127.0.0.1", port),)), b"{t}:", 1.0)
+    """Build a listener of the namespace `t` of a server, by its port or its URL."""
+    target = Target("single", (Address("127.0.0.1", server),)) if isinstance(server, int) else parse_url(server)
+    route = Route(target, b"{t}:", 1.0)
     return Listener(
         connector(route, reports=tracking is not None),
         b"{t}:",
@@ -93,6 +95,7 @@ def make_listener(
         max_staleness=max_staleness,
         hooks=hooks or Hooks(),
         tracking=tracking,
+        origin=origin,
     )
 
 

@@ -63,6 +63,14 @@ def test_forget_keeps_nothing() -> None:
     assert epochs.judge(99, [1]).unknown == (1,)
 
 
+def test_child_of_a_fork_knows_nothing_and_waits_for_no_lock() -> None:
+    epochs = TagEpochs()
+    epochs.reset(10)
+    epochs._lock.acquire()  # by a thread that a fork leaves behind
+    epochs.after_fork()
+    assert epochs.judge(99, [1]).unknown == (1,)
+
+
 def test_capacity_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity must be at least 1, got 0"):
         TagEpochs(0)

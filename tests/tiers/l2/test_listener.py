@@ -14,6 +14,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+import redis
 
 from overdrive._tiers.l2.delivery import Hooks
 from overdrive._tiers.l2.epochs import TagEpochs
@@ -21,7 +22,7 @@ from overdrive._tiers.l2.listener import Listener
 from overdrive._tiers.l2.positions import StreamId
 from tests.tiers.l2.fakes import STALENESS, STEPS, Recorder, RecordingCoherence, make_listener, perform
 from tests.tiers.proxy import Mode, Proxy
-from tests.tiers.servers import Server, eventually
+from tests.tiers.servers import Cluster, Sentinels, Server, eventually
 
 Listen = Callable[..., Listener]
 
@@ -41,8 +42,8 @@ def listen(coherence: RecordingCoherence, recorder: Recorder) -> Iterator[Listen
     """Start listeners, closed at the end."""
     listeners: list[Listener] = []
 
-    def start(port: int, **options: Any) -> Listener:
-        listener = make_listener(port, coherence, **{"hooks": recorder.hooks, **options})
+    def start(server: int | str, **options: Any) -> Listener:
+        listener = make_listener(server, coherence, **{"hooks": recorder.hooks, **options})
         listeners.append(listener)
         listener.start()
         return listener
@@ -234,7 +235,9 @@ def test_hold_keeps_memory_untrusted_until_it_is_released(
     assert not coherence.is_trusted
     assert listener.health().distrust == "a reason"
     stamp = coherence.stamp()
-    listener.release()
+    listener.release("another reason")
+    assert listener.health().distrust == "a reason"
+    listener.release("a reason")
     eventually(lambda: coherence.is_trusted, "trusted again")
     assert not coherence.is_current(stamp, ())
 
@@ -374,3 +377,33 @@ def test_what_was_missed_during_a_cut_is_replayed_before_memory_is_trusted(
         assert listener.health().reconnects == 1
         assert "2500 entries replayed" in caplog.text
         listener.close()
+
+
+def test_stream_of_a_cluster_is_followed_on_the_node_that_has_it(
+    cluster: Cluster, coherence: RecordingCoherence, listen: Listen
+) -> None:
+    listener = listen(cluster.url, max_staleness=1.0)
+    eventually(lambda: coherence.is_trusted, "trusted")
+    stamp = coherence.stamp()
+    with redis.RedisCluster(port=cluster.nodes[0].port, protocol=2) as client:
+        assert listener.wait_applied(invalidate(client, b"x"), 5)
+    assert not coherence.is_current(stamp, (b"kx",))
+
+
+def test_replica_that_became_the_primary_is_found_and_everything_is_suspected(
+    sentinels: Sentinels, coherence: RecordingCoherence, recorder: Recorder, listen: Listen
+) -> None:
+    listener = listen(sentinels.url, max_staleness=1.0)
+    eventually(lambda: coherence.is_trusted, "trusted")
+    with sentinels.primary.client() as client:
+        sentinels.replica.stop()  # what comes now is lost with the primary
+        assert listener.wait_applied(invalidate(client, b"lost"), 5)
+    stamp = coherence.stamp()
+    sentinels.primary.kill()
+    sentinels.replica.resume()
+    eventually(lambda: not coherence.is_current(stamp, ()), "suspected", 30)
+    eventually(lambda: coherence.is_trusted, "trusted again")
+    assert "went back" in recorder.suspicions[-1] or "gone" in recorder.suspicions[-1]
+    with sentinels.replica.client() as client:
+        assert listener.wait_applied(invalidate(client, b"after"), 5)
+    assert recorder.keys == [b"lost", b"after"]

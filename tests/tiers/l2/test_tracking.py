@@ -141,6 +141,14 @@ def test_writes_beyond_the_capacity_are_taken_for_foreign_ones() -> None:
     assert tracking.foreign(reported, b"{t}:", ask) == [b"a", b"b", b"c"]  # each write is excused once
 
 
+def test_child_of_a_fork_has_written_nothing_and_waits_for_no_lock() -> None:
+    tracking = Tracking(version_of)
+    tracking.writing(b"a", 1)
+    tracking._lock.acquire()  # by a thread that a fork leaves behind
+    tracking.after_fork()
+    assert tracking.foreign([b"{t}:v:a"], b"{t}:", lambda *commands: [envelope(1)]) == [b"a"]
+
+
 def test_header_that_cannot_be_read_is_taken_for_a_change() -> None:
     tracking = Tracking(version_of)
     tracking.writing(b"a", 1)

@@ -77,6 +77,10 @@ class Backplane:
         if self._tracking is not None:
             self._tracking.writing(key, version)
 
+    def is_known_dead(self, epoch: int, hashes: tuple[int, ...]) -> bool:
+        """Return whether it is known here that a value's tags, or everything, were invalidated after its load began."""
+        return self._epochs.judge(epoch, (EVERYTHING, *hashes)).dead
+
     async def is_dead(self, io: IO, epoch: int, hashes: tuple[int, ...]) -> bool:
         """Return whether one of a value's tags, or everything, was invalidated after its load began at `epoch`.
 

@@ -130,7 +130,7 @@ class Canary:
                     self._listener.max_staleness,
                 )
         elif state == "healthy":
-            self._listener.release()
+            self._listener.release(REASON)
             if self._failures and before != state:
                 _log.info("notices arrive again, after %.1f ms", (latency or 0.0) * 1000)
         return self.health()

@@ -69,6 +69,11 @@ class TagEpochs:
         with self._lock:
             self._drop(None, 0)
 
+    def after_fork(self) -> None:
+        """Know nothing, in a child process: a thread that is not here may have been changing the table."""
+        self._lock = Lock()
+        self.forget()
+
     def reset(self, clock: int) -> None:
         """Begin anew with the clock of the server, read after the position from which the stream is followed."""
         with self._lock:

@@ -163,7 +163,7 @@ class Listener:
         self._link = None
         self._header_link = None
         self._gap = "first attach"  # why everything has to be suspected; empty while nothing has
-        self._held = ""
+        self._held: set[str] = set()
         self._state = "idle"
         self._attach_id = b""
         self._last_error = ""
@@ -176,6 +176,9 @@ class Listener:
         """Start anew. The sockets are the parent's: closing them here tells the server nothing."""
         closed = self._closing.is_set()
         self._drop_links()
+        self._epochs.after_fork()
+        if self._tracking is not None:
+            self._tracking.after_fork()
         self._begin_process()
         self._coherence.trust(0.0)
         if closed:
@@ -206,15 +209,15 @@ class Listener:
     def hold(self, reason: str) -> None:
         """Do not trust memory, whatever polls say, until `release`; `reason` shows in `health`."""
         with self._lock:
-            self._held = reason
+            self._held.add(reason)
             self._coherence.trust(0.0)
 
-    def release(self) -> None:
-        """Trust memory again, after everything was suspected."""
+    def release(self, reason: str) -> None:
+        """Trust memory again as far as `reason` is concerned, after everything was suspected."""
         with self._lock:
-            if self._held:
-                self._gap = self._held
-                self._held = ""
+            if reason in self._held:
+                self._held.remove(reason)
+                self._gap = reason
 
     def health(self) -> ListenerHealth:
         """Return what the listener is doing."""
@@ -223,7 +226,7 @@ class Listener:
             attach_id=self._attach_id,
             position=str(self.arrivals.position or ""),
             trusted_for=self._coherence.trusted_until - monotonic(),
-            distrust=self._held,
+            distrust=", ".join(sorted(self._held)),
             last_error=self._last_error,
             attaches=self._attaches,
             reconnects=self._reconnects,

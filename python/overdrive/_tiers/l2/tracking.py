@@ -57,10 +57,10 @@ class Tracking:
                 # The oldest may still be reported: it is then taken for a change by someone else.
                 del self._written[next(iter(self._written))]
 
-    def forget(self) -> None:
-        """Forget all writes."""
-        with self._lock:
-            self._written.clear()
+    def after_fork(self) -> None:
+        """Have written nothing, in a child process: a thread that is not here may have been changing the table."""
+        self._lock = Lock()
+        self._written = {}
 
     def start(self, link: BackplaneLink, prefix: bytes) -> None:
         """Ask the server to report changes of values on this link."""

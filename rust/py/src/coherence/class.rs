@@ -26,6 +26,10 @@ use crate::number::shown;
 ///         `None` for a table in the memory of this process.
 ///     slots: how many counters of 8 bytes, from 1 to 2**24. All who share a file give the same number.
 ///
+/// Attributes:
+///     path, slots: as given.
+///     trusted_until: what was last passed to `trust`; `-math.inf` at first.
+///
 /// Raises:
 ///     OSError: the file cannot be opened or made.
 ///     ValueError: `slots` is out of range, or the file holds something else, is damaged, has another number

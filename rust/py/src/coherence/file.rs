@@ -160,9 +160,15 @@ fn is_unfinished(file: &File, len: usize) -> io::Result<bool> {
     if present > len as u64 {
         return Ok(false);
     }
-    let mut content = vec![0; present as usize];
-    file.read_exact_at(&mut content, 0)?;
-    Ok(content.iter().all(|&byte| byte == 0))
+    // The header first, which tells in most cases.
+    for len in [HEADER.min(present as usize), present as usize] {
+        let mut content = vec![0; len];
+        file.read_exact_at(&mut content, 0)?;
+        if content.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn make(file: &File, slots: usize, len: usize) -> io::Result<()> {
