@@ -57,6 +57,7 @@ class TieredCache(_TieredCache[Any, Any]):
 
     Args:
         l1: how many items memory keeps, or how many bytes they may take, as "64MB".
+        l1_max_bytes: how many bytes they may take besides, if `l1` is a number; also as "64MB".
         l2: the URL of Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`.
         l3: a folder for the disk tier, which is made if need be, for this user alone.
         namespace: what tells this cache from others in the same Redis or folder: 1 to 64 letters, digits, `.`, `_`
@@ -80,6 +81,7 @@ class TieredCache(_TieredCache[Any, Any]):
         encrypt: whether values are encrypted outside of memory; needs a `secret`.
         allow_unsigned_pickle: accept pickles from Redis without a `secret`: whoever can write there can then run
             code here.
+        max_key_bytes: how long a key may be as it is written outside of memory.
         max_value_bytes: the largest value to write outside of memory, before compression.
         max_staleness: H: for how long after another instance changed a key the old value may be returned here in the
             worst case, when this instance is cut off from Redis; seconds, at least 0.02.
@@ -117,6 +119,7 @@ class TieredCache(_TieredCache[Any, Any]):
         self,
         l1: float | str = 100_000,
         *,
+        l1_max_bytes: int | str | None = None,
         l2: str | None = None,
         l3: str | PathLike[str] | None = None,
         namespace: str = "default",
@@ -136,6 +139,7 @@ class TieredCache(_TieredCache[Any, Any]):
         compression: Literal["zstd", "lz4"] | None = "zstd",
         encrypt: bool = False,
         allow_unsigned_pickle: bool = False,
+        max_key_bytes: int | str = 1024,
         max_value_bytes: int | str = "64MB",
         max_staleness: Seconds = 1.0,
         on_disconnect: Literal["l2", "stale"] = "l2",
@@ -150,6 +154,7 @@ class TieredCache(_TieredCache[Any, Any]):
     ) -> None:
         parts = build(
             l1=l1,
+            l1_max_bytes=l1_max_bytes,
             l2=l2,
             l3=l3,
             namespace=namespace,
@@ -169,6 +174,7 @@ class TieredCache(_TieredCache[Any, Any]):
             compression=compression,
             encrypt=encrypt,
             allow_unsigned_pickle=allow_unsigned_pickle,
+            max_key_bytes=max_key_bytes,
             max_value_bytes=max_value_bytes,
             max_staleness=max_staleness,
             on_disconnect=on_disconnect,
