@@ -240,7 +240,7 @@ class Cluster:
 
     @staticmethod
     def _is_whole(node: Server) -> bool:
-        state = node.command("CLUSTER", "INFO")
+        state = node.command("CLUSTER INFO")
         return bool(state["cluster_state"] == "ok" and state["cluster_known_nodes"] == "3")
 
     @property
