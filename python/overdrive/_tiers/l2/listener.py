@@ -133,11 +133,20 @@ class Listener:
         if self._thread is None and not self._closing.is_set():
             with self._lock:
                 if self._thread is None and not self._closing.is_set():
-                    self._state = "attaching"
-                    self._thread = threading.Thread(
-                        target=_run, args=(weakref.ref(self), self._closing), name="overdrive-listener", daemon=True
-                    )
-                    self._thread.start()
+                    self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=_run, args=(weakref.ref(self), self._closing), name="overdrive-listener", daemon=True
+        )
+        self._state = "attaching"
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter goes down: memory stays untrusted
+            self._state = "lost"
+            self._last_error = str(error)
+        else:
+            self._thread = thread
 
     def close(self, timeout: float = 1.0) -> None:
         """Stop to listen and to trust memory; wait for the thread for at most `timeout` seconds."""
@@ -275,6 +284,7 @@ class Listener:
         self._delivery.suspect(reason, clock)
         self._attach_id = os.urandom(16)
         self._attaches += 1
+        self._acknowledged.clear()  # of another stream, whose ids may come again
         self.arrivals.advance(anchor)
         # What these wait for was acknowledged before the position was read, and is suspected with everything else.
         self.arrivals.release(waiting)
