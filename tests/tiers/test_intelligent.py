@@ -15,7 +15,9 @@ import pytest
 
 import overdrive
 from overdrive import ConfigError, IntelligentCache, OptimizationLevel, PerformanceConfig, TieredCache
+from overdrive._core import Predictor
 from overdrive._tiers.fields import FIELDS
+from overdrive._tiers.prefetch import prefetcher
 from overdrive.testing import FakeClock
 
 SECRET = "correct horse battery"
@@ -35,8 +37,6 @@ OF_OTHERS = {
     "metrics_interval",
     "alert_threshold",
 }
-# Of what predicts keys.
-OF_PREFETCHING = {"prefetch", "prefetch_lookahead", "prefetch_budget"}
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,8 @@ REACHED: dict[str, tuple[Any, Callable[[Any], Any], Any]] = {
     "allow_unsigned_pickle": (True, lambda cache: header(cache, {1}).serializer, 4),
     "max_key_bytes": (64, longest_key, 64),
     "max_value_bytes": ("1MB", lambda cache: cache._tiers.codec.max_bytes, 1_000_000),
+    "prefetch": (True, lambda cache: cache.prediction_model is not None, True),
+    "prefetch_lookahead": (1, lambda cache: cache.prediction_model.depth, 1),
     "compression": ("lz4", lambda cache: header(cache).codec, 2),
 }
 # What a field needs beside it.
@@ -130,11 +132,12 @@ BESIDE: dict[str, dict[str, Any]] = {
     "old_secrets": {"secret": SECRET},
     "encrypt": {"secret": SECRET},
     "allow_unsigned_pickle": {"serializer": "pickle"},
+    "prefetch_lookahead": {"prefetch": True},
 }
 
 
 def test_the_table_has_every_field_that_is_the_caches() -> None:
-    assert set(REACHED) == set(FIELDS) - OF_OTHERS - OF_PREFETCHING
+    assert set(REACHED) | {"prefetch_budget"} == set(FIELDS) - OF_OTHERS
 
 
 @pytest.mark.parametrize("field", REACHED)
@@ -158,6 +161,20 @@ def _other(look: Callable[[Any], Any], cache: IntelligentCache) -> Any:
         return look(cache)
     except (AttributeError, pytest.fail.Exception, overdrive.SerializationError):
         return "it does not even look"
+
+
+def test_the_budget_reaches_what_predicts(
+    make: Callable[..., IntelligentCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    def predictor(**options: Any) -> Predictor:
+        given.append(options)
+        return Predictor(**options)
+
+    monkeypatch.setattr(prefetcher, "Predictor", predictor)
+    make(optimization_level="extreme", disk=False, prefetch_budget=0.5)
+    assert (given[0]["budget"], given[0]["depth"]) == (0.5, OptimizationLevel.EXTREME.preset["prefetch_lookahead"].value)
 
 
 def test_every_option_of_the_other_door_has_a_field() -> None:
@@ -312,6 +329,17 @@ def test_without_prefetching_nothing_is_noted(make: Callable[..., IntelligentCac
         cache.get(key)
     assert dict(cache.access_patterns) == {}
     assert cache.prediction_model is None
+    with pytest.raises(TypeError):
+        cache.access_patterns["a"] = ()  # type: ignore[index]
+
+
+def test_with_prefetching_it_shows_what_follows_what(make: Callable[..., IntelligentCache]) -> None:
+    cache = make(optimization_level="basic", prefetch=True, l1_cache_size=2)
+    for key in "abcd" * 50:
+        cache.get_or_load(key, str.upper)
+    assert cache.access_patterns["a"][0].key == "b"
+    assert cache.access_patterns["a"][0].share > 0.9
+    assert isinstance(cache.prediction_model, Predictor)
     with pytest.raises(TypeError):
         cache.access_patterns["a"] = ()  # type: ignore[index]
 

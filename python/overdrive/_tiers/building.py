@@ -92,6 +92,14 @@ def build(**options: Any) -> Parts:
     now: Callable[[], float] = clock or time.monotonic
     wall: Callable[[], float] = clock or time.time
     namespace = _namespace(options["namespace"])
+    if not isinstance(options["prefetch"], bool):
+        raise TypeError(f"prefetch must be a bool, got {options['prefetch']!r}")
+    lookahead = options["prefetch_lookahead"]
+    if isinstance(lookahead, bool) or not isinstance(lookahead, int) or not 1 <= lookahead <= 16:
+        raise ConfigError(f"prefetch_lookahead must be a whole number from 1 to 16 keys, got {lookahead!r}")
+    budget = options["prefetch_budget"]
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget <= 1:
+        raise ConfigError(f"prefetch_budget must be from 0 to 1 loads per request, got {budget!r}")
     own_terms = terms(Terms(Options(ttl=3600.0, timed=True, clock=clock)), **{name: options[name] for name in _TERMS})
     horizon = duration("max_staleness", options["max_staleness"])
     lease = duration("lease", options["lease"])
@@ -129,7 +137,14 @@ def build(**options: Any) -> Parts:
     else:
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
     maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
-    memory = SharedMemory(maxsize, max_bytes, options["policy"], None if disk is None else tiers.demote, clock)
+    memory = SharedMemory(
+        maxsize,
+        max_bytes,
+        options["policy"],
+        None if disk is None else tiers.demote,
+        clock,
+        tells_who_left=options["prefetch"],
+    )
     return Parts(
         namespace=namespace,
         tiers=tiers,
@@ -260,6 +275,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     lease_ms = max(1, round(lease * 1000))
     return Backplane(
         tracking=tracking,
+        coherence=tiers.coherence,
         redis=redis,
         steps=steps,
         listener=listener,

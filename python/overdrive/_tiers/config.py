@@ -103,8 +103,8 @@ class PerformanceConfig:
             `None` for not at all.
         early: the beta of XFetch: how eagerly entries are loaded anew before they expire; 0 for never.
         prefetch: whether keys are loaded that will probably be asked for next.
-        prefetch_lookahead: how many keys ahead.
-        prefetch_budget: loads ahead per request, at most.
+        prefetch_lookahead: how many requests ahead, at most.
+        prefetch_budget: loads ahead that turn out to be wasted, per request, at most.
         tracking: whether Redis reports what other programs write.
 
     Raises:
@@ -176,7 +176,7 @@ class PerformanceConfig:
     compression: Literal["zstd", "lz4"] | None = "zstd"
     early: float = 0.0
     prefetch: bool = False
-    prefetch_lookahead: int = 1
+    prefetch_lookahead: int = 4
     prefetch_budget: float = 0.1
     tracking: bool = False
 

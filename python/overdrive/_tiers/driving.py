@@ -13,7 +13,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from asyncio import Task
+    from asyncio import AbstractEventLoop, Task
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future, ThreadPoolExecutor
     from typing import Any, ClassVar
@@ -165,6 +165,16 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return value
     coroutine.close()
     raise RuntimeError("something that was to block has suspended: a coroutine function was given to a blocking call")
+
+
+def running_loop() -> AbstractEventLoop | None:
+    """Return the event loop that this thread runs, if it runs one."""
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 _executor: ThreadPoolExecutor | None = None

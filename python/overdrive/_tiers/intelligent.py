@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
+    from overdrive._core import Predictor
     from overdrive._memory import MemoryCache
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l3.tier import DiskTier
+    from overdrive._tiers.prefetch.patterns import Successor
 
 __all__ = ("IntelligentCache",)
 
-_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+_NOTHING: Final[Mapping[Any, tuple[Successor, ...]]] = MappingProxyType({})
 
 
 class IntelligentCache(TieredCache):
@@ -50,9 +52,6 @@ class IntelligentCache(TieredCache):
         (300, None, None)
         >>> cache.close()
     """
-
-    # What predicts; set where prefetching is on.
-    _prefetcher: Any = None
 
     def __init__(
         self,
@@ -101,6 +100,9 @@ class IntelligentCache(TieredCache):
             l3_max_entries=config.l3_cache_size,
             l3_max_bytes=config.l3_max_bytes,
             hash_keys=config.hash_keys,
+            prefetch=config.prefetch,
+            prefetch_lookahead=config.prefetch_lookahead,
+            prefetch_budget=config.prefetch_budget,
             clock=clock,
         )
 
@@ -121,18 +123,19 @@ class IntelligentCache(TieredCache):
         return self._tiers.disk
 
     @property
-    def access_patterns(self) -> Mapping[Any, Any]:
+    def access_patterns(self) -> Mapping[Any, tuple[Successor, ...]]:
         """What was asked for after what: for a key those that follow it, the likeliest first. Read-only.
 
         Empty unless `prefetch` is on: to note each request would cost more than to answer it.
         """
-        patterns: Mapping[Any, Any] = _NOTHING if self._prefetcher is None else self._prefetcher.access_patterns
-        return patterns
+        prefetcher = self.prefetcher
+        return _NOTHING if prefetcher is None else prefetcher.access_patterns
 
     @property
-    def prediction_model(self) -> Any:
+    def prediction_model(self) -> Predictor | None:
         """What predicts the next keys; `None` unless `prefetch` is on."""
-        return None if self._prefetcher is None else self._prefetcher.predictor
+        prefetcher = self.prefetcher
+        return None if prefetcher is None else prefetcher.predictor
 
     def __repr__(self) -> str:
         return super().__repr__().replace("<TieredCache", "<IntelligentCache", 1)

@@ -284,7 +284,6 @@ class Listener:
         self._delivery.suspect(reason, clock)
         self._attach_id = os.urandom(16)
         self._attaches += 1
-        self._acknowledged.clear()  # of another stream, whose ids may come again
         self.arrivals.advance(anchor)
         # What these wait for was acknowledged before the position was read, and is suspected with everything else.
         self.arrivals.release(waiting)
