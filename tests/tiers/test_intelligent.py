@@ -174,7 +174,10 @@ def test_the_budget_reaches_what_predicts(
 
     monkeypatch.setattr(prefetcher, "Predictor", predictor)
     make(optimization_level="extreme", disk=False, prefetch_budget=0.5)
-    assert (given[0]["budget"], given[0]["depth"]) == (0.5, OptimizationLevel.EXTREME.preset["prefetch_lookahead"].value)
+    assert (given[0]["budget"], given[0]["depth"]) == (
+        0.5,
+        OptimizationLevel.EXTREME.preset["prefetch_lookahead"].value,
+    )
 
 
 def test_every_option_of_the_other_door_has_a_field() -> None:

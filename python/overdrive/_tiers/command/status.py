@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, places: Places) -> int:
     if places.redis is not None:
         tiers["l2"] = _redis(places.redis)
     if places.disk is not None:
-        tiers["l3"] = _disk(places.disk)
+        tiers["l3"] = _disk(places.disk, places.namespace)
     lines = [f"namespace  {places.namespace}"]
     for name, facts in tiers.items():
         lines += ["", name, *columns((f"  {fact}", _text(fact, value)) for fact, value in facts.items() if value != "")]
@@ -109,7 +109,9 @@ def _connections(redis: Redis) -> int | None:
     return max(0, sum(name in line for line in text.decode(errors="replace").splitlines()) - 1)
 
 
-def _disk(disk: Disk) -> dict[str, Any]:
+def _disk(disk: Disk, namespace: str) -> dict[str, Any]:
+    from overdrive._tiers.l2.journal import count_pending
+
     tier = disk.tier
     health, stats = tier.health(), tier.stats()
     states = {"ok": "up", "full": "degraded", "off": "down"}
@@ -124,7 +126,8 @@ def _disk(disk: Disk) -> dict[str, Any]:
         "file_bytes": sum(path.stat().st_size for path in disk.folder.rglob("*") if path.is_file()),
         "free_bytes": shutil.disk_usage(disk.folder).free,
         "set_aside": sum(1 for _ in disk.folder.glob("v1/*.corrupt-*")),
-        "pending_deletes": health.pending_deletes,
+        # What processes of this host could not tell Redis yet.
+        "pending_invalidations": count_pending(disk.folder.with_name(f"{namespace}.pending"), namespace),
     }
 
 
