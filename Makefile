@@ -87,7 +87,7 @@ lint: $(DEV)/.built ## ruff, rustfmt, clippy, mypy --strict, stubtest, import la
 	cargo fmt --all --check
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest overdrive --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
+	$(BIN)/python -m mypy.stubtest overdrive._core --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: test-rust
@@ -99,10 +99,8 @@ test-python: $(DEV)/.built | redis ## Python: contract, equivalence, hostile, th
 	$(BIN)/pytest
 
 .PHONY: test-slow
-test-slow: $(DEV)/.built | redis ## Ten minutes of reads and writes by three processes, through faults of Redis and Valkey
+test-slow: $(DEV)/.built | redis ## What takes minutes: long histories through faults, crashes, damage of the disk
 	$(BIN)/pytest -m slow -s
-test-slow: $(DEV)/.built ## The tests of the tiers that take minutes: crashes, damage, long histories
-	$(BIN)/pytest -m slow tests/tiers
 
 .PHONY: test-drop-in
 test-drop-in: $(DEV)/.built ## The test suites of cachetools and of functools.lru_cache, run against overdrive

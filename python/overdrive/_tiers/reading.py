@@ -68,6 +68,9 @@ class RedisAnswer(NamedTuple):
     replaces: bytes = b""
 
 
+_SILENT = RedisAnswer(answers=False)
+
+
 async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None) -> Found | None:
     """Return the value of a key that memory alone cannot answer for; `None` if there is none and no loader.
 
@@ -83,7 +86,19 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     remembered, standing = tiers.remembered(ask)
     current = remembered if standing == "current" else None
     if redis is None:
-        redis = await _ask_redis(tiers, io, ask, remembered, standing)
+        backplane = tiers.backplane
+        if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
+            redis = _SILENT
+        else:
+            try:
+                if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
+                    redis = RedisAnswer(answers=True, found=copy(remembered))
+                else:
+                    blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
+                    redis = judge_at_once(tiers, ask, blob, current) or await judge_blob(tiers, io, ask, blob, current)
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                redis = _SILENT
     if redis.found is not None:
         tiers.keep(ask, redis.found, stamp)
         return redis.found
@@ -130,21 +145,6 @@ def _newer(one: Found | None, other: Found | None) -> Found | None:
 # --- Redis ----------------------------------------------------------------------------------------------
 
 
-async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, standing: str) -> RedisAnswer:
-    backplane = tiers.backplane
-    if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
-        return RedisAnswer(answers=False)
-    try:
-        if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
-            tiers.tally.count("revalidations")
-            return RedisAnswer(answers=True, found=copy(remembered))
-        blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
-        return await judge_blob(tiers, io, ask, blob, remembered if standing == "current" else None)
-    except TierUnavailable as error:
-        tiers.note_unavailable(error)
-        return RedisAnswer(answers=False)
-
-
 async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bool:
     """Return whether Redis has the value that memory has: the head of its envelope says that."""
     backplane = tiers.backplane
@@ -154,29 +154,51 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
     header = tiers.codec.header(head) if head else None
     if header is None or header.version != remembered.version:
         return False
-    return not await tiers.is_tagged_dead(io, remembered)
+    if await tiers.is_tagged_dead(io, remembered):
+        return False
+    tiers.tally.count("revalidations")
+    return True
 
 
-async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
-    """Say what a value in Redis is good for. `refreshed` is one that is to be computed anew, if that is it."""
+def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer | None:
+    """Say what a value in Redis is good for; `None` if that takes asking for its tags.
+
+    `refreshed` is one that is to be computed anew, if that is it.
+    """
     if blob is None:
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True)
-    replaces = bytes(blob[VERSION])
     found = tiers.decode(ask, blob, "l2")
     if found is None:
-        return RedisAnswer(answers=True, replaces=replaces)
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     is_dead = tiers.is_known_dead(found)
-    if is_dead is None:
-        is_dead = await tiers.is_tagged_dead(io, found)
+    return None if is_dead is None else _judged(tiers, blob, found, refreshed, is_dead=is_dead)
+
+
+async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
+    """Say the same, and ask for tags if need be.
+
+    Raises:
+        TierUnavailable: Redis does not answer.
+    """
+    if blob is None:
+        tiers.tally.count_tier("l2", "misses")
+        return RedisAnswer(answers=True)
+    found = tiers.decode(ask, blob, "l2")
+    if found is None:
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+    return _judged(tiers, blob, found, refreshed, is_dead=await tiers.is_tagged_dead(io, found))
+
+
+def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *, is_dead: bool) -> RedisAnswer:
     if is_dead:
         tiers.tally.count_tier("l2", "misses")
-        return RedisAnswer(answers=True, replaces=replaces)
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
         tiers.tally.count_tier("l2", "hits")
         return RedisAnswer(answers=True, found=found)
     tiers.tally.count_tier("l2", "misses")
-    return RedisAnswer(answers=True, old=found, replaces=replaces)
+    return RedisAnswer(answers=True, old=found, replaces=bytes(blob[VERSION]))
 
 
 async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:
@@ -232,7 +254,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
             taken = await _take_lease(tiers, io, ask, old, redis)
         except TierUnavailable as error:
             tiers.note_unavailable(error)
-            redis = RedisAnswer(answers=False)
+            redis = _SILENT
         else:
             if isinstance(taken, Found):
                 return taken
