@@ -64,8 +64,9 @@ if TYPE_CHECKING:
     from overdrive._tiers.health import Health, TierHealth
     from overdrive._tiers.intelligent import IntelligentCache
     from overdrive._tiers.level import OptimizationLevel
+    from overdrive._tiers.prefetch.statistics import PrefetchStats
     from overdrive._tiers.result import Result
-    from overdrive._tiers.stats import PrefetchStats, TieredStats, TierStats
+    from overdrive._tiers.stats import TieredStats, TierStats
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
@@ -145,7 +146,7 @@ def __getattr__(name: str) -> object:
         "LoadContext": "_tiers.context",
         "OptimizationLevel": "_tiers.level",
         "PerformanceConfig": "_tiers.config",
-        "PrefetchStats": "_tiers.stats",
+        "PrefetchStats": "_tiers.prefetch.statistics",
         "Recommendation": "_simulate.advice",
         "Result": "_tiers.result",
         "Simulation": "_simulate.results",
