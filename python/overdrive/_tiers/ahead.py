@@ -29,13 +29,14 @@ class Ahead:
 
     Args:
         cache: the cache.
+        lookahead: how many requests ahead at most, from 1 to 16.
         budget: loads that may be wasted, per request, from 0 to 1.
 
     Attributes:
         prefetcher: what predicts.
     """
 
-    def __init__(self, cache: TieredCache, budget: float) -> None:
+    def __init__(self, cache: TieredCache, lookahead: int, budget: float) -> None:
         self._cache = cache
         self._loaders: dict[Hashable, Callable[..., Any]] = {}
         self._usual_seconds = self._recent_seconds = 0.0
@@ -45,6 +46,7 @@ class Ahead:
             is_candidate=self._is_candidate,
             can_prefetch=self._can_prefetch,
             enabled=True,
+            lookahead=lookahead,
             budget=budget,
         )
 

@@ -60,6 +60,7 @@ class TieredCache(_TieredCache[Any, Any]):
 
     Args:
         l1: how many items memory keeps, or how many bytes they may take, as "64MB".
+        l1_max_bytes: how many bytes they may take besides, if `l1` is a number; also as "64MB".
         l2: the URL of Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`.
         l3: a folder for the disk tier, which is made if need be, for this user alone.
         namespace: what tells this cache from others in the same Redis or folder: 1 to 64 letters, digits, `.`, `_`
@@ -84,6 +85,7 @@ class TieredCache(_TieredCache[Any, Any]):
         encrypt: whether values are encrypted outside of memory; needs a `secret`.
         allow_unsigned_pickle: accept pickles from Redis without a `secret`: whoever can write there can then run
             code here.
+        max_key_bytes: how long a key may be as it is written outside of memory.
         max_value_bytes: the largest value to write outside of memory, before compression.
         max_staleness: H: for how long after another instance changed a key the old value may be returned here in the
             worst case, when this instance is cut off from Redis; seconds, at least 0.02.
@@ -98,6 +100,7 @@ class TieredCache(_TieredCache[Any, Any]):
         hash_keys: write keys outside of memory only as a hash.
         prefetch: fetch ahead what will probably be asked for next by `get` and `get_or_load`. Every hit in memory then
             costs about a microsecond; see `docs/prefetch.md`.
+        prefetch_lookahead: how many requests ahead at most; 1 to 16.
         prefetch_budget: loads that may be wasted on that, per request; 0 to 1.
         clock: gives the time in seconds, for tests: `overdrive.testing.FakeClock`.
 
@@ -124,6 +127,7 @@ class TieredCache(_TieredCache[Any, Any]):
         self,
         l1: float | str = 100_000,
         *,
+        l1_max_bytes: int | str | None = None,
         l2: str | None = None,
         l3: str | PathLike[str] | None = None,
         namespace: str = "default",
@@ -143,6 +147,7 @@ class TieredCache(_TieredCache[Any, Any]):
         compression: Literal["zstd", "lz4"] | None = "zstd",
         encrypt: bool = False,
         allow_unsigned_pickle: bool = False,
+        max_key_bytes: int | str = 1024,
         max_value_bytes: int | str = "64MB",
         max_staleness: Seconds = 1.0,
         on_disconnect: Literal["l2", "stale"] = "l2",
@@ -154,11 +159,13 @@ class TieredCache(_TieredCache[Any, Any]):
         l3_max_bytes: int | str | None = None,
         hash_keys: bool = False,
         prefetch: bool = False,
+        prefetch_lookahead: int = 16,
         prefetch_budget: float = 0.1,
         clock: Callable[[], float] | None = None,
     ) -> None:
         parts = build(
             l1=l1,
+            l1_max_bytes=l1_max_bytes,
             l2=l2,
             l3=l3,
             namespace=namespace,
@@ -178,6 +185,7 @@ class TieredCache(_TieredCache[Any, Any]):
             compression=compression,
             encrypt=encrypt,
             allow_unsigned_pickle=allow_unsigned_pickle,
+            max_key_bytes=max_key_bytes,
             max_value_bytes=max_value_bytes,
             max_staleness=max_staleness,
             on_disconnect=on_disconnect,
@@ -189,6 +197,7 @@ class TieredCache(_TieredCache[Any, Any]):
             l3_max_bytes=l3_max_bytes,
             hash_keys=hash_keys,
             prefetch=prefetch,
+            prefetch_lookahead=prefetch_lookahead,
             prefetch_budget=prefetch_budget,
             clock=clock,
         )
@@ -201,7 +210,7 @@ class TieredCache(_TieredCache[Any, Any]):
         self._flights: dict[Hashable, Any] = {}
         self._task_flights: dict[Hashable, Any] = {}
         if prefetch:
-            self._tiers.ahead = Ahead(self, prefetch_budget)
+            self._tiers.ahead = Ahead(self, prefetch_lookahead, prefetch_budget)
             self._memory.left = self._tiers.ahead.left
             # In front of the native methods, which nobody sees.
             vars(self).update(get=self._observed_get, aget=self._observed_aget)
@@ -542,7 +551,8 @@ class TieredCache(_TieredCache[Any, Any]):
     def stats(self) -> TieredStats:
         """Return what was counted; of decorated functions, too."""
         hits = self._hits + sum(function._counts()[0] for function in self._parts.functions)
-        return self._tiers.tally.stats(l1_hits=hits)
+        prefetcher = self.prefetcher
+        return self._tiers.tally.stats(l1_hits=hits, prefetch=None if prefetcher is None else prefetcher.stats())
 
     def health(self) -> Health:
         """Return how each tier is doing. O(1): nothing is asked."""

@@ -87,6 +87,8 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     stamp = ask.stamp
     remembered, standing = tiers.remembered(ask)
     current = remembered if standing == "current" else None
+    if remembered is not None and current is None:
+        tiers.tally.count("suspects")
     if redis is None:
         backplane = tiers.backplane
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
@@ -120,9 +122,10 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             if redis.answers:
                 promote(tiers, io, ask, from_disk)
             return from_disk
+        if not is_believed:
+            tiers.tally.count("suspects")
+        tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
         old = _newer(old, from_disk)
-    elif tiers.disk is not None:
-        tiers.tally.count_tier("l3", "misses")
     is_cut_off = tiers.backplane is not None and not redis.answers
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
@@ -134,6 +137,8 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         return None
     if old is not None and not old.is_usable(wall, ask.terms.kept_after_ttl):
         old = None
+    if current is not None and current.is_fresh(wall):
+        tiers.tally.count("early_refreshes")
     return await _load(tiers, io, ask, old, redis)
 
 
@@ -221,12 +226,12 @@ async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refresh
 
 def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *, is_dead: bool) -> RedisAnswer:
     if is_dead:
-        tiers.tally.count_tier("l2", "misses")
+        tiers.tally.count_tier("l2", "misses", "tag")
         return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
         tiers.tally.count_tier("l2", "hits")
         return RedisAnswer(answers=True, found=found)
-    tiers.tally.count_tier("l2", "misses")
+    tiers.tally.count_tier("l2", "misses", "stale")
     return RedisAnswer(answers=True, old=found, replaces=bytes(blob[VERSION]))
 
 
@@ -420,6 +425,7 @@ def described(
         if old is None:
             raise ValueError("the loader returned ctx.not_modified(), but there is no old value: see ctx.has_stale")
         value = old.value
+        tiers.tally.count("not_modified")
     if callable(ttl):
         lives = ttl(value)
         ttl = inf if lives is None else seconds("what ttl() returns", lives)

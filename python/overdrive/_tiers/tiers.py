@@ -120,6 +120,7 @@ class Tiers:
         kept = found.hard - age
         if kept <= 0:
             return
+        self.tally.count_tier("l1", "sets")
         found.key, found.until, found.on_disk = ask.key, until, on_disk
         fresh_until = now + found.soft - age
         quiet_until = min(fresh_until, until)
@@ -206,6 +207,7 @@ class Tiers:
             return None, False
         row = disk.get(ask.key)
         if row is None:
+            self.tally.count_tier("l3", "misses")
             return None, False
         found = self.decode(ask, row.blob, "l3")
         if found is None:
@@ -216,6 +218,7 @@ class Tiers:
             return found, not row.suspect
         try:
             if await self.is_tagged_dead(io, found):
+                self.tally.count_tier("l3", "misses", "tag")
                 return None, False
         except TierUnavailable:
             return found, False
@@ -248,6 +251,10 @@ class Tiers:
             tags=found.hashes,
             is_current=lambda: coherence.is_current(stamp, names),
         )
+        if queued:
+            self.tally.count_tier("l3", "sets")
+        else:
+            self.tally.count_tier("l3", "errors", "shed")
         return queued
 
     def demote(self, entry: Entry) -> None:
