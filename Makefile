@@ -31,6 +31,17 @@ system:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq python3-venv >/dev/null; }
 
+# Tests and demo start servers of their own, so the one that the package starts is stopped again. Without Redis the
+# tests that need it are skipped, and the demo shows memory and disk.
+.PHONY: redis
+redis:
+	@command -v redis-server >/dev/null || { \
+	  echo "installing redis-server"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  if $$sudo apt-get update -qq && $$sudo apt-get install -y -qq redis-server >/dev/null; then \
+	    { $$sudo systemctl disable -q --now redis-server || $$sudo service redis-server stop || true; } >/dev/null 2>&1; \
+	  else echo "redis-server could not be installed"; fi; }
+
 $(DEV)/.tools: pyproject.toml | system
 	$(PYTHON) -m venv --upgrade-deps $(DEV)
 	$(BIN)/pip install -q --group test --group lint 'maturin>=1.9.4,<2'
@@ -47,6 +58,7 @@ $(RELEASE)/.tools: pyproject.toml | system
 
 $(RELEASE)/.built: $(SOURCES) $(RELEASE)/.tools
 	rm -rf build/release && $(RELEASE_BIN)/maturin build --release --locked -i $(RELEASE_BIN)/python -o build/release
+	$(RELEASE_BIN)/pip install -q build/release/*.whl # with what it depends on
 	$(RELEASE_BIN)/pip install -q --force-reinstall --no-deps build/release/*.whl
 	@touch $@
 
@@ -60,7 +72,7 @@ dev: $(DEV)/.built ## Build for development into .venv (editable)
 # --- the two commands -------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(RELEASE)/.built ## Replay real requests: no cache, cachetools, overdrive
+demo: $(RELEASE)/.built | redis ## Replay real requests: no cache, cachetools, overdrive
 	$(RELEASE_BIN)/python -m overdrive demo
 
 .PHONY: test
@@ -83,7 +95,7 @@ test-rust: | system ## Rust core: unit, model and property tests
 	cargo test --locked
 
 .PHONY: test-python
-test-python: $(DEV)/.built ## Python: contract, equivalence, hostile, threads, fork, types, demo
+test-python: $(DEV)/.built | redis ## Python: contract, equivalence, hostile, threads, fork, types, demo
 	$(BIN)/pytest
 
 .PHONY: test-drop-in
@@ -109,12 +121,13 @@ test-wheel: $(RELEASE)/.built ## The wheel in a clean environment: import time, 
 # --- measuring, building, documenting ---------------------------------------------------------
 
 .PHONY: bench
-bench: $(RELEASE)/.bench ## Compare with dict, lru_cache, cachetools, cachebox (ratios, one run)
+bench: $(RELEASE)/.bench | redis ## Compare with dict, lru_cache, cachetools, cachebox (ratios, one run)
 	$(RELEASE_BIN)/python benches/python/compare.py --json build/compare.json
 	$(RELEASE_BIN)/python benches/python/decorators.py --json build/decorators.json
 	$(RELEASE_BIN)/python benches/python/memory.py
 	$(RELEASE_BIN)/python benches/python/threads.py
 	$(RELEASE_BIN)/python benches/python/tiers_l1.py
+	$(RELEASE_BIN)/python benches/python/redis_tier.py
 
 .PHONY: bench-pytest
 bench-pytest: $(RELEASE)/.bench ## The same operations under pytest-benchmark
@@ -125,12 +138,13 @@ bench-rust: | system ## Criterion benches of the Rust core
 	cargo bench -p overdrive-core --locked
 
 .PHONY: bench-check
-bench-check: $(RELEASE)/.bench ## The comparison with its bars: exits 1 if one is missed
+bench-check: $(RELEASE)/.bench | redis ## The comparison with its bars: exits 1 if one is missed
 	$(RELEASE_BIN)/python benches/python/compare.py --check
 	$(RELEASE_BIN)/python benches/python/decorators.py --check
 	$(RELEASE_BIN)/python benches/python/instructions.py --check
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 	$(RELEASE_BIN)/python benches/python/tiers_l1.py --check
+	$(RELEASE_BIN)/python benches/python/redis_tier.py --check
 
 .PHONY: bench-hits
 bench-hits: $(RELEASE)/.bench ## Hit ratios against theine, moka-py, cachebox, cachetools; replays a second

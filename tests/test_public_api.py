@@ -19,6 +19,7 @@ PAGES = (
     "README.md",
     "docs/caches.md",
     "docs/configuration.md",
+    "docs/envelope.md",
     "docs/memoize.md",
     "docs/memory_cache.md",
     "docs/migrating.md",

@@ -240,8 +240,8 @@ class Cluster:
 
     @staticmethod
     def _is_whole(node: Server) -> bool:
-        state = node.command("CLUSTER", "INFO")
-        return bool(state["cluster_state"] == "ok" and state["cluster_known_nodes"] == "3")
+        state: bytes = node.command("CLUSTER", "INFO")
+        return b"cluster_state:ok" in state and b"cluster_known_nodes:3" in state
 
     @property
     def url(self) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from overdrive._core import Entry
     from overdrive._tiers.terms import Terms
+    from overdrive._tiers.values.codec import Codec
 
 __all__ = ("L1", "Ask")
 
@@ -43,9 +44,22 @@ class Ask:
         context_name: the parameter that the loader wants its `LoadContext` as, if it wants one.
         names: what invalidates the answer, besides its tags.
         stamp: when the search began.
+        codec: writes and reads the value; that of the cache by default.
     """
 
-    __slots__ = ("args", "context_name", "key", "kwargs", "l1_key", "loader", "memory", "names", "stamp", "terms")
+    __slots__ = (
+        "args",
+        "codec",
+        "context_name",
+        "key",
+        "kwargs",
+        "l1_key",
+        "loader",
+        "memory",
+        "names",
+        "stamp",
+        "terms",
+    )
 
     def __init__(
         self,
@@ -58,6 +72,7 @@ class Ask:
         kwargs: dict[str, Any] | None = None,
         *,
         context_name: str | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.key = key
         self.memory = memory
@@ -69,6 +84,7 @@ class Ask:
         self.context_name = context_name
         self.names = (key_name(key),)
         self.stamp = 0
+        self.codec = codec
 
     def entry(self) -> Entry | None:
         """Return what memory has, whatever its state."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.l2.backplane import Backplane
     from overdrive._tiers.l3.tier import DiskTier
     from overdrive._tiers.values.codec import Codec
+    from overdrive._tiers.values.serializers import Serializer
 
 __all__ = ("Parts", "build")
 
@@ -59,6 +60,8 @@ class Parts(NamedTuple):
         maxsize: how many items it keeps; `None` if the limit is in bytes.
         hashes_keys: whether keys are written as hashes.
         key_secret: what these are made with, if there is a secret.
+        serializer: how values are written.
+        version: the version of what is cached.
         watch: since when the tiers are as they are.
         functions: those that are decorated, while they live.
     """
@@ -72,6 +75,8 @@ class Parts(NamedTuple):
     maxsize: float | None
     hashes_keys: bool
     key_secret: bytes | None
+    serializer: str | Serializer
+    version: int | str
     watch: Watch
     functions: WeakSet[Any]
 
@@ -132,6 +137,8 @@ def build(**options: Any) -> Parts:
         maxsize=maxsize,
         hashes_keys=options["hash_keys"],
         key_secret=_first_secret(options["secret"]),
+        serializer=options["serializer"],
+        version=options["version"],
         watch=Watch(wall),
         functions=WeakSet(),
     )
@@ -170,9 +177,16 @@ def _first_secret(secret: Any) -> bytes | None:
 def _codec(namespace: str, options: dict[str, Any]) -> Codec:
     from overdrive._tiers.values.codec import Codec
 
+    secret = options["secret"]
+    if secret is None and options["serializer"] == "pickle" and options["l2"] is None and options["l3"] is not None:
+        from overdrive._tiers.values.secrets import host_secret
+
+        # Pickles from the disk are signed, too: with a key that only this user can read.
+        Path(options["l3"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret = host_secret(Path(options["l3"]) / f"{namespace}.key")
     return Codec(
         namespace,
-        secret=options["secret"],
+        secret=secret,
         serializer=options["serializer"],
         version=options["version"],
         compression=options["compression"],
@@ -199,17 +213,20 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     from overdrive._tiers.l2.canary import Canary
     from overdrive._tiers.l2.delivery import Hooks
     from overdrive._tiers.l2.epochs import TagEpochs
+    from overdrive._tiers.l2.journal import Journal
     from overdrive._tiers.l2.leases import Leases
     from overdrive._tiers.l2.link import connector
     from overdrive._tiers.l2.listener import Listener
-    from overdrive._tiers.l2.recovery import RecoveryQueue
+    from overdrive._tiers.l2.recovery import Recovery
     from overdrive._tiers.l2.scripts import Steps
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l2.tracking import Tracking
 
     origin = os.urandom(8).hex().encode()
     redis = RedisTier(options["l2"], namespace=namespace, budget=duration("budget", options["budget"]))
-    steps = Steps(namespace, origin=origin, limit=options["l2_max_entries"] or 0)
+    limit = options["l2_max_entries"] or 0
+    steps = Steps(namespace, origin=origin, limit=limit)
+    journal = None if options["l3"] is None else Journal(Path(options["l3"]) / f"{namespace}.pending", namespace)
     epochs = TagEpochs()
     codec = tiers.codec
 
@@ -242,6 +259,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         listener=listener,
         epochs=epochs,
         leases=Leases(lambda key, token: redis.call(steps.extend(key, token, lease_ms)), lease),
-        recovery=RecoveryQueue(),
+        # Of another origin: when what was pending is delivered, this instance has to be told as well.
+        recovery=Recovery(redis, Steps(namespace, origin=b"recovery", limit=limit), journal=journal),
         canary=canary,
     )

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.result import Result
     from overdrive._tiers.stats import TieredStats
     from overdrive._tiers.terms import TermOptions, Terms
+    from overdrive._tiers.values.serializers import Serializer
 
     Seconds: TypeAlias = float | timedelta | str
     T = TypeVar("T")
@@ -74,8 +75,9 @@ class TieredCache(_TieredCache[Any, Any]):
         policy: what memory evicts; see `MemoryCache`.
         secret: a text or bytes of at least 16 bytes, or a list of them, the first of which signs: values from Redis
             and the disk are then taken only if they were signed with one of them.
-        version: the version of what is cached, a number of the user's: values of another one are not found.
-        serializer: `"auto"`, `"msgpack"`, `"json"`, `"exact"` or `"pickle"`; see `docs/security.md` for the last.
+        version: the version of what is cached, the user's own: values of another one are not found.
+        serializer: how values are written outside of memory: `"auto"` as they are, if they are made of built-in
+            types; `"msgpack"`, `"json"`, `"exact"`; `"pickle"`, see `docs/envelope.md`; or a `Serializer`.
         compression: `"zstd"`, `"lz4"` or `None`.
         encrypt: whether values are encrypted outside of memory; needs a `secret`.
         allow_unsigned_pickle: accept pickles from Redis without a `secret`: whoever can write there can then run
@@ -131,8 +133,8 @@ class TieredCache(_TieredCache[Any, Any]):
         wait_timeout: Seconds | None = None,
         policy: str = "adaptive",
         secret: str | bytes | Iterable[str | bytes] | None = None,
-        version: int = 0,
-        serializer: str = "auto",
+        version: int | str = 0,
+        serializer: str | Serializer = "auto",
         compression: Literal["zstd", "lz4"] | None = "zstd",
         encrypt: bool = False,
         allow_unsigned_pickle: bool = False,
@@ -502,6 +504,9 @@ class TieredCache(_TieredCache[Any, Any]):
         freeze: bool = False,
         single_flight: bool = True,
         name: str | None = None,
+        type: Any = None,  # noqa: A002 - the word that users know
+        serializer: str | Serializer | None = None,
+        version: int | str | None = None,
         **terms: Unpack[TermOptions],
     ) -> Decorator:
         """Decorate a function or a coroutine function so that its results are kept in all tiers.
@@ -523,6 +528,10 @@ class TieredCache(_TieredCache[Any, Any]):
             freeze: arguments that are not hashable stand for their content.
             single_flight: if false, calls that miss the same key at the same time all search.
             name: of the function outside of memory; its module and qualified name by default.
+            type: of all results: a dataclass, a struct of msgspec, a model of pydantic, or a container of them. Without
+                it such results are kept in memory alone.
+            serializer: how results are written; as for the cache by default.
+            version: of the results: those of another one are not found.
             **terms: as for `get_or_load`; `tags` may be a function of the arguments.
 
         Returns:
@@ -555,6 +564,9 @@ class TieredCache(_TieredCache[Any, Any]):
             freeze=freeze,
             single_flight=single_flight,
             name=name,
+            type=type,
+            serializer=serializer,
+            version=version,
         )
 
     # --- ending -------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ def decorator(
     freeze: bool,
     single_flight: bool,
     name: str | None,
+    type: Any,  # noqa: A002 - the word that users know
+    serializer: Any,
+    version: int | str | None,
 ) -> Decorator:
     """Return a decorator; see `TieredCache.cached`."""
     own = terms.options
@@ -65,12 +68,19 @@ def decorator(
     if name is not None and (not isinstance(name, str) or not name):
         raise ConfigError(f"name must be a text that is not empty, got {name!r}")
     terms = terms._replace(options=options)
+    codec = None
+    if not (type is None and serializer is None and version is None):
+        codec = parts.tiers.codec.variant(
+            serializer=parts.serializer if serializer is None else serializer,
+            type=type,
+            version=parts.version if version is None else version,
+        )
 
     def decorated(function: Any) -> Any:
         of_this = options._replace(key=_by_template(key, function)) if isinstance(key, str) else options
         keys_of = partial(_keys_of, parts, name, key is not None)
         shared = None if key is None else parts.memory
-        made = decorate(parts.tiers, of_this, terms, keys_of, shared, function)
+        made = decorate(parts.tiers, of_this, terms, keys_of, shared, codec, function)
         parts.functions.add(getattr(made, "__func__", made))
         return made
 

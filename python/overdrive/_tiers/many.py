@@ -62,7 +62,7 @@ async def write_many(tiers: Tiers, io: IO, pairs: Sequence[tuple[Ask, Found]]) -
     if tiers.backplane is not None or tiers.disk is not None:
         for ask, found in pairs:
             if not ask.terms.local:
-                tiers.encode(ask.key, found)
+                tiers.encode(ask.key, found, ask.codec)
     for ask, found in pairs:
         await writing.write(tiers, io, ask, found)
 
@@ -93,7 +93,10 @@ async def _ask_redis(tiers: Tiers, io: IO, asks: Sequence[Ask]) -> list[RedisAns
         return [silent] * len(asks)
     try:
         blobs = await io.redis(backplane.redis, backplane.steps.get_many([ask.key for ask in asks]))
-        return [await judge_blob(tiers, io, ask, blob, None) for ask, blob in zip(asks, blobs, strict=True)]
+        return [
+            await judge_blob(tiers, io, ask, blob, None) if backplane.answers_for(ask.key) else silent
+            for ask, blob in zip(asks, blobs, strict=True)
+        ]
     except TierUnavailable as error:
         tiers.note_unavailable(error)
         return [silent] * len(asks)

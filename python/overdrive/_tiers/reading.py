@@ -131,7 +131,7 @@ def _newer(one: Found | None, other: Found | None) -> Found | None:
 
 async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, standing: str) -> RedisAnswer:
     backplane = tiers.backplane
-    if backplane is None or ask.terms.local:
+    if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
         return RedisAnswer(answers=False)
     try:
         if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
@@ -163,7 +163,7 @@ async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refresh
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True)
     replaces = bytes(blob[VERSION])
-    found = tiers.decode(ask.key, blob, "l2")
+    found = tiers.decode(ask, blob, "l2")
     if found is None or await tiers.is_tagged_dead(io, found):
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True, replaces=replaces)

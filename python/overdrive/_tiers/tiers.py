@@ -171,9 +171,9 @@ class Tiers:
 
     # --- values as bytes ----------------------------------------------------------------------------
 
-    def decode(self, key: bytes, blob: bytes | memoryview, tier: Literal["l2", "l3"]) -> Found | None:
+    def decode(self, ask: Ask, blob: bytes | memoryview, tier: Literal["l2", "l3"]) -> Found | None:
         """Return the value in an envelope; count why there is none."""
-        decoded = self.codec.decode(key, blob, int(self.wall() * 1000))
+        decoded = (ask.codec or self.codec).decode(ask.key, blob, int(self.wall() * 1000))
         if isinstance(decoded, Refusal):
             self.tally.count_tier(tier, "misses", decoded.reason)
             return None
@@ -196,13 +196,13 @@ class Tiers:
             return False  # the disk forgets what is invalidated at once
         return await self.backplane.is_dead(io, found.epoch, found.hashes)
 
-    def encode(self, key: bytes, found: Found) -> bytes:
+    def encode(self, key: bytes, found: Found, codec: Codec | None = None) -> bytes:
         """Return the envelope of a value.
 
         Raises:
             SerializationError: the value cannot be written.
         """
-        return self.codec.encode(
+        return (codec or self.codec).encode(
             key,
             found.value,
             now_ms=int(found.created * 1000),
@@ -224,7 +224,7 @@ class Tiers:
         row = disk.get(ask.key)
         if row is None:
             return None, False
-        found = self.decode(ask.key, row.blob, "l3")
+        found = self.decode(ask, row.blob, "l3")
         if found is None:
             disk.delete(ask.key)  # of no use to anybody
             return None, False
@@ -308,7 +308,7 @@ class Tiers:
         if backplane is None:
             return True
         try:
-            blob = self.encode(ask.key, found)
+            blob = self.encode(ask.key, found, ask.codec)
         except SerializationError as error:
             # It is of use to this instance, though to no other one.
             self.note_unserializable(error)
@@ -335,7 +335,7 @@ class Tiers:
         on_disk = False
         if found.hard > 0 and self.wants_disk(ask, found):
             try:
-                on_disk = self.to_disk(ask.key, found, self.encode(ask.key, found), stamp)
+                on_disk = self.to_disk(ask.key, found, self.encode(ask.key, found, ask.codec), stamp)
             except SerializationError as error:
                 self.note_unserializable(error)
         self.keep(ask, found, stamp, on_disk=on_disk)

@@ -37,7 +37,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     outside = (backplane is not None or tiers.disk is not None) and not ask.terms.local
     if backplane is not None:
         found.epoch = backplane.clock
-    blob = tiers.encode(ask.key, found) if outside else None
+    blob = tiers.encode(ask.key, found, ask.codec) if outside else None
     if found.hard <= 0:
         await invalidate(tiers, io, (ask.key,))
         ask.memory.drop(ask.l1_key)
@@ -51,6 +51,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
         try:
             step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
             await io.redis(backplane.redis, step)
+            backplane.recovery.discard_keys((ask.key,))
             tiers.tally.count_tier("l2", "sets")
         except TierUnavailable as error:
             tiers.note_unavailable(error)

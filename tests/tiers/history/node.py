@@ -15,9 +15,6 @@ from overdrive._core import Coherence
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.link import connector
 from overdrive._tiers.l2.listener import Listener
-from overdrive._tiers.l2.resp import ReplyError, pack
-from overdrive._tiers.l2.route import Route
-from overdrive._tiers.l2.positions import StreamId
 from overdrive._tiers.l2.scripts import GRANTED, Steps
 from overdrive._tiers.l2.step import Step
 from overdrive._tiers.l2.tier import RedisTier
@@ -107,8 +104,7 @@ class PartsNode:
         name = key.encode()
         self._coherence.bump(b"k" + name)
         try:
-            self._do(self._steps.invalidate((name,)))
-            stream_id = StreamId.parse(self._tier.call(self._steps.invalidate((name,))))
+            self._tier.call(self._steps.invalidate((name,)))
         finally:
             # Whatever was read from Redis until now may be older than the invalidation.
             self._coherence.bump(b"k" + name)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overdrive._core import Header, Opened, Sealer, xxh3_64
-from tests.tiers.values import reference
+from tests.tiers.values import gcm, reference
 
 NOW = 1_700_000_000_000
 MAC_KEY, CIPHER_KEY = b"m" * 32, b"c" * 32
@@ -337,3 +337,48 @@ def test_what_cannot_be_sealed_is_told(options: dict[str, object], message: str)
 
 def test_the_hash_is_xxh3() -> None:
     assert xxh3_64(b"") == 0x2D06800538D394C2
+
+
+def test_the_reference_of_the_encryption_is_right() -> None:
+    # Test case 16 of McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)".
+    text = bytes.fromhex(
+        "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+        "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+    )
+    key = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
+    associated = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+    tag = bytes.fromhex("76fc6ece0f4e1768cddf8853bb2d551b")
+    plain_text = gcm.decrypt(key, bytes.fromhex("cafebabefacedbaddecaf888"), associated, text, tag)
+    assert plain_text is not None
+    assert plain_text.hex().startswith("d9313225f88406e5a55909c5aff5269a")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"value", b"a text that repeats itself; " * 60], ids=["none", "short", "packed"]
+)
+def test_an_encrypted_payload_is_as_the_documentation_says(payload: bytes) -> None:
+    envelope = signed(encrypt=True).seal(b"key", payload, serializer=0, created_ms=NOW, epoch=3, tags=[4])
+    fields = reference.read(b"app", b"key", envelope, MAC_KEY)
+    assert fields.raw_length == len(payload)
+    nonce, text, tag = fields.payload[:12], fields.payload[12:-16], fields.payload[-16:]
+    associated = reference.prefixed(b"app") + reference.prefixed(b"key") + envelope[:48] + envelope[56:72]
+    found = gcm.decrypt(CIPHER_KEY, nonce, associated, text, tag)
+    assert found is not None
+    assert (zstandard.ZstdDecompressor().decompress(found) if fields.codec else found) == payload
+    assert gcm.decrypt(CIPHER_KEY, nonce, associated + b"!", text, tag) is None
+
+
+@pytest.mark.parametrize("where", ["nonce", "text", "tag", "header"])
+def test_the_encryption_is_checked_by_itself_too(where: str) -> None:
+    # By somebody who has the key of the MACs, and not that of the encryption.
+    sealer = signed(encrypt=True)
+    fields = reference.read(b"app", b"k", sealer.seal(b"k", b"value", serializer=0, created_ms=NOW), MAC_KEY)
+    payload = bytearray(fields.payload)
+    if where == "header":
+        fields = fields._replace(version=fields.version + 1)
+    else:
+        payload[{"nonce": 0, "text": 12, "tag": -1}[where]] ^= 1
+    forged = reference.write(b"app", b"k", fields._replace(payload=bytes(payload)), MAC_KEY)
+    assert sealer.open(b"k", forged, NOW) == "mac"
+    without = plain(keys=[(7, MAC_KEY, None)], write_key=7, require_mac=True)
+    assert without.open(b"k", forged, NOW) == "key"

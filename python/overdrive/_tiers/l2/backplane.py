@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.l2.epochs import TagEpochs
     from overdrive._tiers.l2.leases import Leases
     from overdrive._tiers.l2.listener import Listener
-    from overdrive._tiers.l2.recovery import RecoveryQueue
+    from overdrive._tiers.l2.recovery import Recovery
     from overdrive._tiers.l2.scripts import Steps
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l2.tracking import Tracking
@@ -44,7 +44,7 @@ class Backplane:
         listener: Listener,
         epochs: TagEpochs,
         leases: Leases,
-        recovery: RecoveryQueue,
+        recovery: Recovery,
         canary: Canary,
         tracking: Tracking | None,
     ) -> None:
@@ -88,6 +88,8 @@ class Backplane:
             TierUnavailable: that is not known here, and Redis does not answer.
         """
         everything = (EVERYTHING, *hashes)
+        if self.recovery.pending and self.recovery.covers_tags(map(tag_text, hashes)):
+            return True
         generation = self._epochs.generation
         verdict = self._epochs.judge(epoch, everything)
         if verdict.dead or not verdict.unknown:
@@ -116,6 +118,10 @@ class Backplane:
     def note_clear(self, clock: int) -> None:
         """Know of a clear likewise."""
         self._epochs.learn(EVERYTHING, clock)
+
+    def answers_for(self, key: bytes) -> bool:
+        """Return whether what Redis has for a key counts: not while it waits to be invalidated."""
+        return not self.recovery.covers_key(key)
 
     # --- what has to wait ---------------------------------------------------------------------------
 

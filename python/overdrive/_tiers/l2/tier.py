@@ -133,6 +133,7 @@ class RedisTier:
         self._retries = 0
         self._pool = Pool(self.route, max_connections, self._name)
         self._lanes: dict[int, Lane] = {}
+        self._fork_callbacks: list[Callable[[], None]] = []
         _after_fork.add(self)
 
     def __repr__(self) -> str:
@@ -362,6 +363,10 @@ class RedisTier:
     def _label(self) -> str:
         return f"redis tier {self.target} namespace {self.namespace}"
 
+    def at_fork(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called in processes that are forked from this one, before anything else happens there."""
+        self._fork_callbacks.append(callback)
+
     def _forked(self) -> None:
         # The connections are the parent's: here they are only let go of. Transports would tell the event loop, and
         # with it the parent's selector, so they are kept from being collected.
@@ -371,6 +376,8 @@ class RedisTier:
         self._pool.abandon()
         self._pool = Pool(self.route, self._max_connections, self._name)
         self._lanes = {}
+        for callback in self._fork_callbacks:
+            callback()
 
 
 #: The lanes of a parent process.

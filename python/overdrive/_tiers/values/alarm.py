@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from math import inf
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -33,7 +34,8 @@ class Alarm:
         self._clock: Final = clock
         self._lock: Final = Lock()
         self._counts: Final[Counter[str]] = Counter()
-        self._told: Final[dict[str, tuple[float, int]]] = {}
+        self._told: Final[dict[str, float]] = {}
+        self._told_counts: Final[Counter[str]] = Counter()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -45,13 +47,10 @@ class Alarm:
         """Take note of a refusal."""
         with self._lock:
             self._counts[reason] += 1
-            if reason not in SECURITY:
+            if reason not in SECURITY or not self._may_tell(reason):
                 return
-            now, count = self._clock(), self._counts[reason]
-            last, before = self._told.get(reason, (-QUIET, 0))
-            if now - last < QUIET:
-                return
-            self._told[reason] = (now, count)
+            count = self._counts[reason]
+            before, self._told_counts[reason] = self._told_counts[reason], count
         logger.warning(
             "cache %s: refused a stored value (%s), %d since the last message; the hash of its key is %016x",
             self._namespace,
@@ -59,3 +58,21 @@ class Alarm:
             count - before,
             xxh3_64(key),
         )
+
+    def tell_skew(self, seconds: float) -> None:
+        """Tell that a value is from the future, by so much."""
+        with self._lock:
+            if not self._may_tell("skew"):
+                return
+        logger.warning(
+            "cache %s: a stored value is from %.0f s in the future; the clocks of two hosts differ",
+            self._namespace,
+            seconds,
+        )
+
+    def _may_tell(self, what: str) -> bool:
+        now = self._clock()
+        if now - self._told.get(what, -inf) < QUIET:
+            return False
+        self._told[what] = now
+        return True

@@ -44,6 +44,7 @@ __all__ = ("Codec", "Decoded", "Refusal", "tag_hash")
 logger = logging.getLogger("overdrive.values")
 
 MAX_BYTES: Final = 64 << 20
+SKEW_MS: Final = 60_000  # how far clocks may be apart before it is told
 WRITERS: Final = {
     "auto": automatic.write,
     "exact": automatic.write_exact,
@@ -262,6 +263,9 @@ class Codec:
             return self._refuse(opened, key)
         header, payload = opened.header, opened.payload
         serializer, flags = header.serializer, header.flags
+        ahead = header.created_ms - now_ms
+        if ahead > SKEW_MS:
+            self._alarm.tell_skew(ahead / 1000)
         try:
             if flags & NULL:
                 return Decoded(self._errors.read(serializer, payload), header)

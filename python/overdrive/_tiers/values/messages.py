@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    _Codec = tuple[Callable[[Any], bytes], Callable[[bytes | memoryview], Any]]
+
 __all__ = ("json", "msgpack", "msgpack_decoder")
 
+_codecs: Final[dict[str, _Codec]] = {}
 
-@cache
-def msgpack() -> tuple[Callable[[Any], bytes], Callable[[bytes | memoryview], Any]]:
+
+def msgpack() -> _Codec:
     """The functions that encode and decode MessagePack."""
-    from msgspec.msgpack import Decoder, Encoder
+    codec = _codecs.get("msgpack")
+    if codec is None:
+        from msgspec.msgpack import Decoder, Encoder
 
-    return Encoder().encode, Decoder().decode
+        codec = _codecs["msgpack"] = Encoder().encode, Decoder().decode
+    return codec
 
 
-@cache
-def json() -> tuple[Callable[[Any], bytes], Callable[[bytes | memoryview], Any]]:
+def json() -> _Codec:
     """The functions that encode and decode JSON."""
-    from msgspec.json import Decoder, Encoder
+    codec = _codecs.get("json")
+    if codec is None:
+        from msgspec.json import Decoder, Encoder
 
-    return Encoder().encode, Decoder().decode
+        codec = _codecs["json"] = Encoder().encode, Decoder().decode
+    return codec
 
 
 def msgpack_decoder(of: Any) -> Callable[[bytes | memoryview], Any]:

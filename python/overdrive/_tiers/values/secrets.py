@@ -5,19 +5,16 @@ from __future__ import annotations
 import hmac
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from overdrive.exceptions import ConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TypeAlias
+__all__ = ("Key", "Secret", "Secrets", "host_secret", "keys_of")
 
-    Secret: TypeAlias = str | bytes
-    Secrets: TypeAlias = Secret | Sequence[Secret]
-
-__all__ = ("Key", "host_secret", "keys_of")
+Secret: TypeAlias = str | bytes
+Secrets: TypeAlias = Secret | Sequence[Secret]
 
 MIN_LENGTH: Final = 16
 SALT: Final = b"overdrive tc1"

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from overdrive.exceptions import SerializationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
-    Part: TypeAlias = bytes | memoryview
-    Reader: TypeAlias = Callable[[bytes | memoryview], Any]
 
 __all__ = (
     "BYTES",
@@ -22,10 +16,15 @@ __all__ = (
     "PICKLE",
     "RAW",
     "STR",
+    "Part",
     "Payload",
+    "Reader",
     "Serializer",
     "ValueTooLargeError",
 )
+
+Part: TypeAlias = bytes | memoryview
+Reader: TypeAlias = Callable[[bytes | memoryview], Any]
 
 BYTES: Final = 0
 STR: Final = 1

@@ -7,6 +7,7 @@ Before it is written, it is seen whether it comes back as it is: annotations say
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from datetime import datetime, time
 from typing import TYPE_CHECKING, Any
 
 from overdrive._tiers.values import messages
@@ -86,16 +87,18 @@ def _difference(value: Any, again: Any, path: str) -> str | None:
     kind = type(value)
     if kind is not type(again):
         return f"{path} is a {name_of(kind)}, and would come back as a {name_of(type(again))}"
+    if isinstance(value, dict | list | tuple) and len(value) != len(again):
+        return f"{path} would come back with another length"
     if isinstance(value, dict):
-        if list(value) != list(again):
-            return f"{path} would come back with other keys"
-        pairs = [(f"[{key!r}]", item, again[key]) for key, item in value.items()]
+        keys = list(zip(value, again, strict=True))
+        pairs = [(f" (its key {key!r})", key, key_again) for key, key_again in keys]
+        pairs += [(f"[{key!r}]", value[key], again[key_again]) for key, key_again in keys]
     elif isinstance(value, list | tuple):
-        if len(value) != len(again):
-            return f"{path} would come back with another length"
-        pairs = [(f"[{index}]", item, again[index]) for index, item in enumerate(value)]
+        pairs = [(f"[{index}]", *items) for index, items in enumerate(zip(value, again, strict=True))]
     elif (names := _field_names(value)) is not None:
         pairs = [(f".{name}", getattr(value, name), getattr(again, name)) for name in names]
+    elif isinstance(value, datetime | time):  # which are equal in different time zones
+        return None if repr(value) == repr(again) else f"{path} would come back as {again!r}"
     else:
         is_same = value == again or (value != value and again != again)
         return None if is_same else f"{path} would come back as another {name_of(kind)}"

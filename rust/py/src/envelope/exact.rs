@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyStringData};
 
+use super::Immutable;
 use crate::snapshot::MAX_DEPTH;
 use crate::snapshot::decode::{Decoder, Failure};
 use crate::snapshot::encode::{Encoder, Reason, Refusal};
@@ -43,12 +44,7 @@ fn too_large(limit: usize) -> PyErr {
 #[pyo3(name = "_decode_value", signature = (data, /))]
 pub fn decode_value<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
-    let bytes = match super::Immutable::of(data)? {
-        super::Immutable::Bytes(bytes) => bytes,
-        super::Immutable::Buffer(buffer) => {
-            PyBytes::new_with(py, buffer.len_bytes(), |out| buffer.copy_to_slice(py, out))?
-        }
-    };
+    let bytes = Immutable::of(data)?.into_bytes(py)?;
     let mut decoder = Decoder {
         py,
         bytes: Bytes::new(bytes.as_bytes()),

@@ -51,6 +51,16 @@ impl<'py> Immutable<'py> {
         }
     }
 
+    /// As an object that cannot change.
+    fn into_bytes(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Buffer(buffer) => {
+                PyBytes::new_with(py, buffer.len_bytes(), |out| buffer.copy_to_slice(py, out))
+            }
+        }
+    }
+
     fn copy_to(&self, py: Python<'_>, out: &mut [u8]) -> PyResult<()> {
         match self {
             Self::Bytes(bytes) => out.copy_from_slice(bytes.as_bytes()),

@@ -197,12 +197,7 @@ impl Sealer {
         now_ms: u64,
         schema: Option<u32>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let envelope = match Immutable::of(envelope)? {
-            Immutable::Bytes(bytes) => bytes,
-            Immutable::Buffer(buffer) => {
-                PyBytes::new_with(py, buffer.len_bytes(), |out| buffer.copy_to_slice(py, out))?
-            }
-        };
+        let envelope = Immutable::of(envelope)?.into_bytes(py)?;
         let bytes = envelope.as_bytes();
         let checked = detached(py, bytes.len(), || {
             self.sealer.check(key, bytes, now_ms, schema)
