@@ -43,6 +43,10 @@ T = TypeVar("T")
 
 logger: Final = logging.getLogger("overdrive")
 
+#: A call that has waited for a connection for more than this part of its budget leaves the server too little of it
+#: to be blamed for a timeout.
+MOST_WAITED: Final = 0.3
+
 
 class RedisStats(NamedTuple):
     """What a tier did so far, in this process.
@@ -200,6 +204,7 @@ class RedisTier:
     def _run(self, step: Step[Any], request: bytes, deadline: float) -> Reply:
         pool = self._pool
         link = pool.take(deadline)
+        waited = self.budget - (deadline - monotonic())
         hops = 0
         retried = False
         while True:
@@ -207,6 +212,8 @@ class RedisTier:
                 reply = link.exchange(request, deadline)
             except BaseException as error:
                 pool.discard(link)
+                if isinstance(error, TimeoutError) and waited > MOST_WAITED * self.budget:
+                    raise PoolExhausted from error
                 if not self._may_repeat(error, step, used=link.served, retried=retried):
                     raise
                 retried = True
