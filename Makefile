@@ -98,6 +98,10 @@ test-rust: | system ## Rust core: unit, model and property tests
 test-python: $(DEV)/.built | redis ## Python: contract, equivalence, hostile, threads, fork, types, demo
 	$(BIN)/pytest
 
+.PHONY: test-slow
+test-slow: $(DEV)/.built | redis ## Ten minutes of reads and writes by three processes, through faults of Redis and Valkey
+	$(BIN)/pytest -m slow -s
+
 .PHONY: test-drop-in
 test-drop-in: $(DEV)/.built ## The test suites of cachetools and of functools.lru_cache, run against overdrive
 	$(BIN)/python tests/drop_in/run_suite.py
@@ -111,7 +115,7 @@ test-matrix: wheel ## The functools suite against the wheels in dist/, on every 
 test-gc: $(DEV)/.built ## The Python suite once more, collecting garbage at every allocation
 	$(BIN)/python -m pytest -q -p tests.gc_pressure --ignore=tests/hostile --ignore=tests/demo --ignore=tests/equivalence \
 		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/memory/test_hostile.py \
-		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py \
+		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py --ignore=tests/tiers/history --ignore=tests/tiers/l2 \
 		-k 'not (twoq or 2q or sieve or lirs or tinylfu or s3fifo)'
 
 .PHONY: test-wheel

@@ -56,7 +56,6 @@ class Parts(NamedTuple):
         memory: L1.
         terms: on which terms values are cached unless they have others.
         encode_key: makes bytes of a key.
-        policy: what memory evicts.
         maxsize: how many items it keeps; `None` if the limit is in bytes.
         hashes_keys: whether keys are written as hashes.
         key_secret: what these are made with, if there is a secret.
@@ -71,7 +70,6 @@ class Parts(NamedTuple):
     memory: SharedMemory
     terms: Terms
     encode_key: Callable[[Hashable], bytes]
-    policy: str
     maxsize: float | None
     hashes_keys: bool
     key_secret: bytes | None
@@ -133,7 +131,6 @@ def build(**options: Any) -> Parts:
         memory=memory,
         terms=own_terms,
         encode_key=encode_key,
-        policy=options["policy"],
         maxsize=maxsize,
         hashes_keys=options["hash_keys"],
         key_secret=_first_secret(options["secret"]),
@@ -254,6 +251,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     lease_ms = max(1, round(lease * 1000))
     return Backplane(
         tracking=tracking,
+        coherence=tiers.coherence,
         redis=redis,
         steps=steps,
         listener=listener,

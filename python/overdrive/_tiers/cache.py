@@ -496,7 +496,7 @@ class TieredCache(_TieredCache[Any, Any]):
         *,
         key: Callable[..., Hashable] | str | None = None,
         maxsize: float | None = None,
-        policy: str | None = None,
+        policy: str = "lru",
         idle: Seconds | None = None,
         exceptions: Any = None,
         typed: bool = False,
@@ -520,7 +520,7 @@ class TieredCache(_TieredCache[Any, Any]):
                 arguments, or a text such as "user:{id}", in which parameters are replaced. By default the name of
                 the function and the arguments as they are spelled in the call. Of methods it must be given.
             maxsize: how many results memory keeps; as many as the cache by default.
-            policy: what leaves it; as of the cache by default.
+            policy: what leaves it.
             idle: after so long without a call a result leaves memory.
             exceptions: exception types that are kept, in memory, and raised again; see `memoize`.
             typed: 1, 1.0 and `True` are different arguments, in memory and outside.

@@ -29,7 +29,7 @@ def decorator(
     *,
     key: Callable[..., Hashable] | str | None,
     maxsize: float | None,
-    policy: str | None,
+    policy: str,
     idle: Any,
     exceptions: Any,
     typed: bool,
@@ -47,7 +47,7 @@ def decorator(
         _check_template(key)
     options = check(
         maxsize=parts.maxsize if maxsize is None else maxsize,
-        policy=parts.policy if policy is None else policy,
+        policy=policy,
         ttl=own.ttl,
         idle=None if idle is None else duration("idle", idle),
         jitter=own.jitter,

@@ -31,15 +31,14 @@ def verdict_of(tiers: Tiers, ask: Ask, entry: Entry | None) -> str:
     if entry is None:
         return Verdict.GONE
     standing = entry.standing
-    if standing != "current" and not (standing == "untrusted" and tiers.on_disconnect == "stale" and _is_old(entry)):
+    if standing != "current":
         return Verdict.GONE
-    verdict = judge(ask.terms.options, entry, tiers.now())
+    now = tiers.now()
+    if isinstance(entry.extra, Found) and now >= entry.extra.until:
+        return Verdict.GONE
+    verdict = judge(ask.terms.options, entry, now)
     # An old value to fall back on is for the search to find.
     return Verdict.GONE if verdict is Verdict.FALLBACK else verdict
-
-
-def _is_old(entry: Entry) -> bool:
-    return getattr(entry.extra, "stale", False)
 
 
 class Search:

@@ -11,6 +11,7 @@ Source of leases: Nishtala et al., "Scaling Memcache at Facebook", NSDI '13.
 from __future__ import annotations
 
 import secrets
+from copy import copy
 from math import inf
 from random import random, uniform
 from typing import TYPE_CHECKING, NamedTuple
@@ -136,7 +137,7 @@ async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, s
     try:
         if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
             tiers.tally.count("revalidations")
-            return RedisAnswer(answers=True, found=remembered)
+            return RedisAnswer(answers=True, found=copy(remembered))
         blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
         return await judge_blob(tiers, io, ask, blob, remembered if standing == "current" else None)
     except TierUnavailable as error:
@@ -153,7 +154,6 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
     header = tiers.codec.header(head) if head else None
     if header is None or header.version != remembered.version:
         return False
-    remembered.epoch = header.epoch or 0
     return not await tiers.is_tagged_dead(io, remembered)
 
 
@@ -164,7 +164,12 @@ async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refresh
         return RedisAnswer(answers=True)
     replaces = bytes(blob[VERSION])
     found = tiers.decode(ask, blob, "l2")
-    if found is None or await tiers.is_tagged_dead(io, found):
+    if found is None:
+        return RedisAnswer(answers=True, replaces=replaces)
+    is_dead = tiers.is_known_dead(found)
+    if is_dead is None:
+        is_dead = await tiers.is_tagged_dead(io, found)
+    if is_dead:
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True, replaces=replaces)
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from overdrive._core import Entry
 from overdrive._memoize.lifetimes import LONGEST, error_entry
-from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.found import Found
 from overdrive._tiers.log import logger
 from overdrive._tiers.names import hash_of_text, key_name, tag_name
 from overdrive._tiers.promoting import SeenOnce
@@ -91,81 +91,54 @@ class Tiers:
         entry = ask.entry()
         if entry is None or entry.error is not None:
             return None, "current"
-        standing = entry.standing
-        facts = entry.extra
-        if standing == "invalid" or not isinstance(facts, Facts) or self._is_cleared(standing, facts):
+        standing, found = entry.standing, entry.extra
+        if standing == "invalid" or not isinstance(found, Found) or self.now() >= entry.expires:
             return None, standing
-        now, wall = self.now(), self.wall()
-        if now >= entry.expires:
+        if standing == "suspect" and self._is_cleared(found):
             return None, standing
-        found = Found(
-            entry.value,
-            "l1",
-            version=facts.version,
-            created=facts.created,
-            soft=entry.fresh_until - now + wall - facts.created,
-            hard=entry.expires - now + wall - facts.created,
-            cost=entry.load_seconds,
-            tags=facts.tags,
-            hashes=facts.hashes,
-            epoch=facts.epoch,
-            stale=facts.stale,
-            is_private=facts.is_private,
-        )
         return found, standing
 
-    def _is_cleared(self, standing: str, facts: Facts) -> bool:
+    def _is_cleared(self, found: Found) -> bool:
         """Return whether what is suspect is known to have been cleared; without Redis nothing else makes it so."""
-        if standing != "suspect":
-            return False
-        return self.backplane is None or self.backplane.is_known_dead(facts.epoch, facts.hashes)
+        return self.backplane is None or self.backplane.judge(found.epoch, found.hashes) is True
 
     def keep(self, ask: Ask, found: Found, stamp: int, *, until: float = inf, on_disk: bool = False) -> None:
         """Keep a value in memory.
 
         Args:
             ask: for whom.
-            found: the value.
+            found: the value; not to be changed afterwards.
             stamp: when reading or loading it began: it is not believed if it was invalidated since.
             until: the monotonic time until which it may be believed without being heard of; infinite if it is to be
                 believed while the listener is attached.
             on_disk: whether L3 has it too.
         """
-        options = ask.terms.options
-        now, wall = self.now(), self.wall()
-        age = found.age(wall)
+        options, now, age = ask.terms.options, self.now(), found.age(self.wall())
         kept = found.hard - age
         if kept <= 0:
             return
+        found.key, found.until, found.on_disk = ask.key, until, on_disk
         fresh_until = now + found.soft - age
-        ahead = LONGEST * found.cost * options.early if options.early else 0.0
-        # While an old value stands in for one that cannot be had, it is returned without asking at once again.
-        quiet_until = now + min(self.throttle_seconds, kept) if found.stale else min(fresh_until - ahead, until)
-        names = (*ask.names, *map(tag_name, found.hashes))
+        quiet_until = min(fresh_until, until)
+        if found.stale:
+            # While it stands in for a value that cannot be had, it is returned without asking at once again.
+            fresh_until = quiet_until = now + min(self.throttle_seconds, kept)
+        elif options.early:
+            quiet_until = min(quiet_until, fresh_until - LONGEST * found.cost * options.early)
+        hashes = found.hashes
         entry = Entry(
             found.value,
             quiet_until=quiet_until,
-            fresh_until=min(quiet_until, until) if found.stale else min(fresh_until, until),
+            fresh_until=fresh_until,
             expires=now + kept,
             load_seconds=found.cost,
             idle=options.idle,
             now=now,
             coherence=self.coherence,
             stamp=stamp,
-            names=names,
-            needs_trust=isinf(until) and self.backplane is not None and not found.stale,
-            extra=Facts(
-                ask.key,
-                found.version,
-                found.created,
-                found.epoch,
-                found.tags,
-                found.hashes,
-                found.tier,
-                stale=found.stale,
-                on_disk=on_disk,
-                is_private=ask.terms.private or ask.terms.local or found.is_private,
-            ),
+            names=(*ask.names, *map(tag_name, hashes)) if hashes else ask.names,
+            needs_trust=until == inf and self.backplane is not None and not found.stale,
+            extra=found,
         )
         ask.memory.keep(ask.l1_key, entry, kept)
 
@@ -189,6 +162,13 @@ class Tiers:
             hashes=tuple(header.tags),
             epoch=header.epoch or 0,
         )
+
+    def is_known_dead(self, found: Found) -> bool | None:
+        """Return whether one of a value's tags, or the whole cache, was invalidated after its load began.
+
+        `None`: Redis has to be asked. Without Redis there is nothing to ask: the disk forgets at once.
+        """
+        return False if self.backplane is None else self.backplane.judge(found.epoch, found.hashes)
 
     async def is_tagged_dead(self, io: IO, found: Found) -> bool:
         """Return whether one of a value's tags, or the whole cache, was invalidated after its load began."""
@@ -269,28 +249,18 @@ class Tiers:
 
     def demote(self, entry: Entry) -> None:
         """Write what memory had no room for any more to L3, if that does not have it and it may be believed."""
-        facts = entry.extra
-        if self.disk is None or not isinstance(facts, Facts) or facts.on_disk or facts.stale:
+        found = entry.extra
+        if not isinstance(found, Found) or found.on_disk or found.stale or found.is_private or found.until < inf:
             return
-        if entry.standing != "current" or entry.error is not None or facts.is_private:
+        if entry.standing != "current" or entry.error is not None:
             return
-        now, wall = self.now(), self.wall()
-        found = Found(
-            entry.value,
-            "l1",
-            version=facts.version,
-            created=facts.created,
-            soft=entry.fresh_until - now + wall - facts.created,
-            hard=entry.expires - now + wall - facts.created,
-            cost=entry.load_seconds,
-            tags=facts.tags,
-            hashes=facts.hashes,
-            epoch=facts.epoch,
-        )
         try:
-            self.to_disk(facts.key, found, self.encode(facts.key, found), entry.stamp or 0)
+            blob = self.encode(found.key, found)
         except SerializationError as error:
             self.note_unserializable(error)
+        else:
+            if self.to_disk(found.key, found, blob, entry.stamp or 0):
+                self.tally.count("demotions")
 
     def forget_tags(self, texts: tuple[bytes, ...]) -> None:
         """Remove from L3 what has one of these tags, by what they are called in Redis."""

@@ -1,7 +1,7 @@
 """Three nodes in three processes: how stale their reads are, without faults and through them.
 
 `OVERDRIVE_HISTORY_SEED` repeats the faults and the choices of a run that is printed with its seed, as far as the
-scheduling of processes lets it.
+scheduling of processes lets it. `OVERDRIVE_HISTORY_SECONDS` sets how long the slow one takes with each server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.tiers.servers import Server
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals that stop processes")
 
 SECONDS = 7.0
-SLOW_SECONDS = 300.0
+SLOW_SECONDS = float(os.environ.get("OVERDRIVE_HISTORY_SECONDS", "300"))
 SLACK = 0.1
 
 
@@ -34,8 +34,9 @@ def seed() -> int:
 
 def check_without_faults(outcome: Outcome) -> None:
     findings = outcome.findings
-    assert len(findings.stale) <= findings.reads / 1000
-    assert findings.worst <= 0.02
+    # A machine whose processors are all busy delivers later; what is left is the cache's own.
+    assert len(outcome.unexplained) <= findings.reads / 1000
+    assert max(outcome.unexplained, default=0.0) <= 0.02
     assert not findings.own_stale
     check_after_faults(outcome)
 
@@ -65,7 +66,7 @@ def test_through_faults(server: Server, tmp_path: Path, seed: int) -> None:
 def test_history_shows_what_a_naive_cache_does(redis_server: Server, tmp_path: Path, seed: int) -> None:
     outcome = record(tmp_path, redis_server, seconds=3.0, faults=False, seed=seed, kind="naive")
     print(outcome)
-    assert outcome.findings.worst > 0.1
+    assert max(outcome.unexplained) > 0.1
     with pytest.raises(AssertionError):
         check_without_faults(outcome)
 

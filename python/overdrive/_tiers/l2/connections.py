@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from functools import lru_cache
+from socket import SHUT_RDWR
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from overdrive._tiers.l2.resp import NOTHING, Push, Reader, ReplyError, make_reader, pack
+from overdrive._tiers.l2.resp import NOTHING, ProtocolError, Push, Reader, ReplyError, make_reader, pack
 from overdrive.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Link:
         self.served = False  # whether a reply ever came, which tells a connection that died from a server that is away
 
     def exchange(self, request: bytes, deadline: float) -> Reply:
-        """Send one packed command and return its reply.
+        """Send one packed command and return its reply. With protocol 3 a `Push` may come first: use `send` and `read`.
 
         Raises:
             TimeoutError: at the deadline.
@@ -99,6 +101,11 @@ class Link:
             reader.feed(received)
         return reply
 
+    def abort(self) -> None:
+        """Make a wait of another thread end now, with an error."""
+        with suppress(OSError):  # it is closed already, or was never connected: nothing waits
+            self._socket.shutdown(SHUT_RDWR)
+
     def fileno(self) -> int:
         """Return the descriptor of the socket, -1 once closed."""
         return self._socket.fileno()
@@ -125,7 +132,7 @@ class AsyncLink(asyncio.Protocol):
         self._owner: object = None  # redis-py's connection, which closes the transport when it goes
         self.address: Final = address
         self.served = False
-        self.lost: BaseException | None = None
+        self.lost: OSError | None = None
 
     def adopt(self, transport: asyncio.Transport, owner: object) -> None:
         """Take over the transport of `owner`."""
@@ -173,7 +180,7 @@ class AsyncLink(asyncio.Protocol):
             raise replies[-1]
         return replies
 
-    def abort(self, reason: BaseException | None = None) -> None:
+    def abort(self, reason: OSError | None = None) -> None:
         """Close it at once; who waits for a reply gets `reason`."""
         self._lose(reason or ConnectionAbortedError("the connection was closed"))
 
@@ -185,18 +192,21 @@ class AsyncLink(asyncio.Protocol):
             while (reply := reader.gets()) is not NOTHING:
                 if isinstance(reply, Push):
                     continue
+                if not sinks:
+                    self._lose(ConnectionAbortedError("a reply came that nobody asked for"))
+                    return
                 self.served = True
                 sinks.popleft()(reply)
-        except IndexError:
-            self._lose(ConnectionAbortedError("a reply came that nobody asked for"))
-        except ConnectionError as error:  # what came is no reply
+        except ProtocolError as error:
             self._lose(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those that wait."""
-        self._lose(exc or ConnectionResetError("the server closed the connection"))
+        if not isinstance(exc, OSError):
+            exc = ConnectionResetError(str(exc or "the server closed the connection"))
+        self._lose(exc)
 
-    def _lose(self, reason: BaseException) -> None:
+    def _lose(self, reason: OSError) -> None:
         if self.lost is not None:
             return
         self.lost = reason

@@ -133,11 +133,20 @@ class Listener:
         if self._thread is None and not self._closing.is_set():
             with self._lock:
                 if self._thread is None and not self._closing.is_set():
-                    self._state = "attaching"
-                    self._thread = threading.Thread(
-                        target=_run, args=(weakref.ref(self), self._closing), name="overdrive-listener", daemon=True
-                    )
-                    self._thread.start()
+                    self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=_run, args=(weakref.ref(self), self._closing), name="overdrive-listener", daemon=True
+        )
+        self._state = "attaching"
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter goes down: memory stays untrusted
+            self._state = "lost"
+            self._last_error = str(error)
+        else:
+            self._thread = thread
 
     def close(self, timeout: float = 1.0) -> None:
         """Stop to listen and to trust memory; wait for the thread for at most `timeout` seconds."""

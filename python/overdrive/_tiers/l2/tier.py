@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections import Counter
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -130,7 +131,7 @@ class RedisTier:
         self._max_request = max_request
         self._name = f"overdrive:{namespace}"
         self._closed = False
-        self._denied = ""
+        self._denied: dict[str, str] = {}  # by the name of the step
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -160,17 +161,18 @@ class RedisTier:
         except PoolExhausted:
             # Our own load says nothing about the server.
             breaker.release(permit)
-            raise self._counted(RedisUnavailable("busy", self._busy())) from None
+            raise self._counted(step, RedisUnavailable("busy", self._busy())) from None
         except OSError as error:
             failure = of_failure(error, self.route.address or self.target)
             breaker.fail(permit, str(failure))
-            raise self._counted(failure) from error
+            raise self._counted(step, failure) from error
         except BaseException:
             breaker.release(permit)
             raise
         breaker.succeed(permit)
         if isinstance(reply, ReplyError):
-            raise self._counted(of_reply(reply))
+            raise self._counted(step, of_reply(reply))
+        self._allowed(step)
         return step.parse(reply)
 
     async def acall(self, step: Step[T]) -> T:
@@ -184,14 +186,21 @@ class RedisTier:
         request = None if plain else request_of(step)
         permit = self._admit(step, len(request or b""))
         loop = asyncio.get_running_loop()
-        lane = self._lanes.get(id(loop)) or self._new_lane(loop)
-        result: T = await lane.submit(step, request, permit)
+        lane = self._lanes.get(id(loop))
+        if lane is None or lane.closed:
+            lane = self._new_lane(loop)
+        try:
+            result: T = await lane.submit(step, request, permit)
+        except RedisUnavailable as error:
+            self._counted(step, error)
+            raise
+        self._allowed(step)
         return result
 
     def _admit(self, step: Step[Any], size: int) -> int:
         if size > self._max_request:
             text = f"a request of {size} bytes exceeds max_request {self._max_request}"
-            raise self._counted(RedisUnavailable("too large", text))
+            raise self._counted(step, RedisUnavailable("too large", text))
         if self._closed:
             raise RedisUnavailable("closed", "the tier was closed")
         permit = self.breaker.admit()
@@ -282,8 +291,9 @@ class RedisTier:
 
     def health(self) -> RedisHealth:
         """Return how it is, by what calls came to; asks nothing of the server."""
-        if self._denied:
-            return RedisHealth("denied", self._denied, self.breaker.retry_in)
+        denied = next(iter([*self._denied.values()]), "")
+        if denied:
+            return RedisHealth("denied", denied, self.breaker.retry_in)
         if self.breaker.state == "closed":
             return RedisHealth("ok")
         return RedisHealth("degraded", self.breaker.reason, self.breaker.retry_in)
@@ -325,7 +335,8 @@ class RedisTier:
         self._pool.close()
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
-            if not lane.loop.is_closed():
+            # A loop that is closed, perhaps just now, took its connection along.
+            with suppress(RuntimeError):
                 lane.loop.call_soon_threadsafe(lane.shut)
 
     async def aclose(self) -> None:
@@ -340,29 +351,30 @@ class RedisTier:
             for key, lane in [*self._lanes.items()]:
                 if lane.loop.is_closed():
                     del self._lanes[key]
-            lane = Lane(loop, self.route, self.breaker, self.budget, self._name, self._count)
+            lane = Lane(loop, self.route, self.breaker, self.budget, self._name)
             self._lanes[id(loop)] = lane
         return lane
 
     def _busy(self) -> str:
         return f"none of {self._max_connections} connections became free within {self.budget:g} s"
 
-    def _counted(self, error: RedisUnavailable) -> RedisUnavailable:
-        self._count(error)
-        return error
-
-    def _count(self, error: RedisUnavailable) -> None:
+    def _counted(self, step: Step[Any], error: RedisUnavailable) -> RedisUnavailable:
         with self._lock:
             self._errors[error.reason] += 1
             first = error.reason in DENIED and not self._denied
-            if first:
-                self._denied = str(error)
+            if error.reason in DENIED:
+                self._denied[step.name] = str(error)
         if first:
             logger.error("%s: %s", self._label(), error)
+        return error
+
+    def _allowed(self, step: Step[Any]) -> None:
+        if self._denied:
+            self._denied.pop(step.name, None)
 
     def _log_change(self, change: Change) -> None:
         if change.new == "closed":
-            self._denied = ""
+            self._denied.clear()
             logger.info("%s: available again after %.1f s", self._label(), change.lasted)
         elif change.old == "closed":
             logger.warning("%s: unavailable, is asked again in %.1f s: %s", self._label(), change.pause, change.reason)

@@ -1,0 +1,41 @@
+"""What prefetching has done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ("PrefetchStats",)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefetchStats:
+    """Counts since the start or the last `reset`, and the present state.
+
+    Attributes:
+        observed: requests that were learned from.
+        issued: keys that were handed over to be fetched because they were predicted.
+        hinted: keys that were handed over because somebody asked for that.
+        used: of both, those that were asked for while they were in memory.
+        wasted: those that left memory without having been asked for.
+        late: those that were asked for before they had come.
+        failed: those that could not be fetched.
+        suppressed: predictions and hints that were not acted on: the guard was closed, the budget was spent, or
+            what answers was in trouble.
+        precision: the share of the last 300 outcomes that were of use; 1 before there is one.
+        is_open: whether the guard lets predictions be acted on.
+        depth: how many requests are looked ahead.
+        memory: bytes that the predictor takes, keys not included.
+    """
+
+    observed: int
+    issued: int
+    hinted: int
+    used: int
+    wasted: int
+    late: int
+    failed: int
+    suppressed: int
+    precision: float
+    is_open: bool
+    depth: int
+    memory: int
