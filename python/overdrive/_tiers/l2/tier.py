@@ -369,14 +369,14 @@ class RedisTier:
         return error
 
     def _allowed(self, step: Step[Any]) -> None:
-        if self._denied:
-            self._denied.pop(step.name, None)
+        if self._denied and self._denied.pop(step.name, None) and not self._denied:
+            logger.info("%s: is allowed again what it needs", self._label())
 
     def _log_change(self, change: Change) -> None:
         if change.new == "closed":
             self._denied.clear()
             logger.info("%s: available again after %.1f s", self._label(), change.lasted)
-        elif change.old == "closed":
+        elif change.old == "closed" and not self._denied:  # of which an error was logged
             logger.warning("%s: unavailable, is asked again in %.1f s: %s", self._label(), change.pause, change.reason)
 
     def _label(self) -> str:
