@@ -12,13 +12,14 @@ from overdrive._memoize.lifetimes import Verdict, judge
 from overdrive._memoize.options import Options
 from overdrive._tiers.driving import BLOCKING, LOOPING, run
 from overdrive._tiers.found import Found
+from overdrive._tiers.names import tag_hash, tag_name
 from overdrive._tiers.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Hashable
     from typing import Any
 
-    from overdrive._core import Entry
+    from overdrive._core import Coherence, Entry
     from overdrive._memoize.flight import Landing
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.tiers import Tiers
@@ -41,6 +42,39 @@ def verdict_of(tiers: Tiers, ask: Ask, entry: Entry | None) -> str:
     return Verdict.GONE if verdict is Verdict.FALLBACK else verdict
 
 
+class _Boarding:
+    """The searches that are under way, of which a caller may join those alone that know of what he may know of.
+
+    A search that began before the key or one of its tags was invalidated returns the old value, to those who asked
+    before that.
+    """
+
+    __slots__ = ("_coherence", "_flights", "_names")
+
+    def __init__(self, flights: dict[Hashable, Any], coherence: Coherence, names: tuple[bytes, ...]) -> None:
+        self._flights = flights
+        self._coherence = coherence
+        self._names = names
+
+    def setdefault(self, key: Hashable, new: Landing) -> Landing:
+        """Return the search to join, which is `new` if there is none."""
+        mine = (new, self._coherence.stamp())
+        first, stamp = self._flights.setdefault(key, mine)
+        if first is not new and not self._coherence.is_current(stamp, self._names):
+            self._flights[key] = mine
+            return new
+        return first  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: Hashable, new: Landing) -> None:
+        self._flights[key] = (new, self._coherence.stamp())
+
+    def remove(self, key: Hashable, flight: Landing) -> None:
+        """Forget a search, unless it is another one by now."""
+        known = self._flights.get(key)
+        if known is not None and known[0] is flight:
+            del self._flights[key]
+
+
 class Search:
     """A search for one key, as the functions that load the results of `memoize` see it."""
 
@@ -51,7 +85,9 @@ class Search:
     def __init__(self, tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> None:
         self._tiers = tiers
         self._ask = ask
-        self._flights = flights
+        tags = () if callable(ask.terms.tags) else ask.terms.tags
+        names = (*ask.names, *[tag_name(tag_hash(tag)) for tag in tags])
+        self._flights = _Boarding(flights, tiers.coherence, names)
         self._name = name
         options = ask.terms.options
         self._answer: Entry | None = None  # what memory answers with
@@ -100,8 +136,8 @@ class Search:
         self._tiers.keep_error(self._ask, error, seconds)
 
     def _land(self, key: Hashable, flight: Landing | None) -> None:
-        if flight is not None and self._flights.get(key) is flight:
-            del self._flights[key]
+        if flight is not None:
+            self._flights.remove(key, flight)
 
 
 class BlockingSearch(Search):

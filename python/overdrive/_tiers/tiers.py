@@ -31,6 +31,8 @@ __all__ = ("Tiers",)
 
 # A value that will be gone so soon is not worth a place on the disk.
 _WORTH_DISK_SECONDS = 30.0
+# How entries stand when something may have changed since they were read or loaded.
+_OUTDATED = frozenset({"invalid", "suspect"})
 # Kinds of values that cannot be written, of which the log is told.
 _MOST_TOLD = 100
 
@@ -144,6 +146,11 @@ class Tiers:
             needs_trust=until == inf and self.backplane is not None and not found.stale,
             extra=found,
         )
+        if entry.standing in _OUTDATED:
+            # What was invalidated while it was loaded is not to take the place of what was stored since.
+            there = ask.entry()
+            if there is not None and there.standing not in _OUTDATED:
+                return
         ask.memory.keep(ask.l1_key, entry, kept)
 
     # --- values as bytes ----------------------------------------------------------------------------

@@ -44,6 +44,10 @@ T = TypeVar("T")
 
 logger: Final = logging.getLogger("overdrive")
 
+#: A call that has waited for a connection for more than this part of its budget leaves the server too little of it
+#: to be blamed for a timeout.
+MOST_WAITED: Final = 0.3
+
 
 class RedisStats(NamedTuple):
     """What a tier did so far, in this process.
@@ -212,6 +216,7 @@ class RedisTier:
     def _run(self, step: Step[Any], request: bytes, deadline: float) -> Reply:
         pool = self._pool
         link = pool.take(deadline)
+        waited = self.budget - (deadline - monotonic())
         hops = 0
         retried = False
         while True:
@@ -219,6 +224,8 @@ class RedisTier:
                 reply = link.exchange(request, deadline)
             except BaseException as error:
                 pool.discard(link)
+                if isinstance(error, TimeoutError) and waited > MOST_WAITED * self.budget:
+                    raise PoolExhausted from error
                 if not self._may_repeat(error, step, used=link.served, retried=retried):
                     raise
                 retried = True
@@ -365,14 +372,14 @@ class RedisTier:
         return error
 
     def _allowed(self, step: Step[Any]) -> None:
-        if self._denied:
-            self._denied.pop(step.name, None)
+        if self._denied and self._denied.pop(step.name, None) and not self._denied:
+            logger.info("%s: is allowed again what it needs", self._label())
 
     def _log_change(self, change: Change) -> None:
         if change.new == "closed":
             self._denied.clear()
             logger.info("%s: available again after %.1f s", self._label(), change.lasted)
-        elif change.old == "closed":
+        elif change.old == "closed" and not self._denied:  # of which an error was logged
             logger.warning("%s: unavailable, is asked again in %.1f s: %s", self._label(), change.pause, change.reason)
 
     def _label(self) -> str:
