@@ -551,8 +551,8 @@ class TieredCache(_TieredCache[Any, Any]):
     def stats(self) -> TieredStats:
         """Return what was counted; of decorated functions, too."""
         hits = self._hits + sum(function._counts()[0] for function in self._parts.functions)
-        prefetcher = self.prefetcher
-        return self._tiers.tally.stats(l1_hits=hits, prefetch=None if prefetcher is None else prefetcher.stats())
+        prefetch = None if self.prefetcher is None else self.prefetcher.stats()
+        return self._tiers.tally.stats(l1_hits=hits, prefetch=prefetch)
 
     def health(self) -> Health:
         """Return how each tier is doing. O(1): nothing is asked."""

@@ -71,6 +71,7 @@ class RedisAnswer(NamedTuple):
 
 
 _SILENT = RedisAnswer(answers=False)
+_NOTHING = RedisAnswer(answers=True)
 
 
 async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None) -> Found | None:
@@ -100,11 +101,15 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
                     confirmed = copy(remembered)
                     confirmed.tier = "l1"
                     redis = RedisAnswer(answers=True, found=confirmed)
-                elif (body := await _body_on_disk(tiers, io, ask, current)) is not None:
+                elif tiers.disk and (body := await _body_on_disk(tiers, io, ask, current)) is not None:
                     redis = RedisAnswer(answers=True, found=body)
                 else:
                     blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
-                    redis = judge_at_once(tiers, ask, blob, current) or await judge_blob(tiers, io, ask, blob, current)
+                    judged = judge_at_once(tiers, ask, blob, current)
+                    if isinstance(judged, Found):
+                        tiers.keep(ask, judged, stamp)
+                        return judged
+                    redis = judged or await judge_blob(tiers, io, ask, blob, current)
             except TierUnavailable as error:
                 tiers.note_unavailable(error)
                 redis = _SILENT
@@ -194,23 +199,28 @@ async def _body_on_disk(tiers: Tiers, io: IO, ask: Ask, refreshed: Found | None)
     return found
 
 
-def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer | None:
-    """Say what a value in Redis is good for; `None` if that takes asking for its tags.
+def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> Found | RedisAnswer | None:
+    """Say what a value in Redis is good for, or return it if it is to be returned; `None` if its tags are unknown.
 
     `refreshed` is one that is to be computed anew, if that is it.
     """
     if blob is None:
         tiers.tally.count_tier("l2", "misses")
-        return RedisAnswer(answers=True)
+        return _NOTHING
     found = tiers.decode(ask, blob, "l2")
     if found is None:
         return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     is_dead = tiers.is_known_dead(found)
-    return None if is_dead is None else _judged(tiers, blob, found, refreshed, is_dead=is_dead)
+    if is_dead is None:
+        return None
+    if not is_dead and refreshed is None and found.is_fresh(tiers.wall()):
+        tiers.tally.count_tier("l2", "hits")
+        return found
+    return _judged(tiers, blob, found, refreshed, is_dead=is_dead)
 
 
 async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
-    """Say the same, and ask for tags if need be.
+    """Say the same, and ask for its tags.
 
     Raises:
         TierUnavailable: Redis does not answer.

@@ -161,17 +161,18 @@ class Tiers:
         if isinstance(decoded, Refusal):
             self.tally.count_tier(tier, "misses", decoded.reason)
             return None
-        header = decoded.header
+        value, header = decoded
         return Found(
-            decoded.value,
+            value,
             tier,
-            version=header.version,
-            created=header.created_ms / 1000,
-            soft=header.soft,
-            hard=header.hard,
-            cost=header.cost,
-            hashes=tuple(header.tags),
-            epoch=header.epoch or 0,
+            header.version,
+            header.created_ms / 1000,
+            header.soft,
+            header.hard,
+            header.cost,
+            (),
+            tuple(header.tags),
+            header.epoch or 0,
         )
 
     def is_known_dead(self, found: Found) -> bool | None:
