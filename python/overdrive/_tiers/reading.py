@@ -88,8 +88,11 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     stamp = ask.stamp
     remembered, standing = tiers.remembered(ask)
     current = remembered if standing == "current" else None
-    if remembered is not None and current is None:
-        tiers.tally.count("suspects")
+    if remembered is not None:
+        if current is None:
+            tiers.tally.count("suspects")
+        elif ask.loader is None and tiers.may_be_returned(ask, current):
+            return as_remembered(current)
     if redis is None:
         backplane = tiers.backplane
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
@@ -98,9 +101,7 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
-                    confirmed = copy(remembered)
-                    confirmed.tier = "l1"
-                    redis = RedisAnswer(answers=True, found=confirmed)
+                    redis = RedisAnswer(answers=True, found=as_remembered(remembered))
                 elif tiers.disk and (body := await _body_on_disk(tiers, io, ask, current)) is not None:
                     redis = RedisAnswer(answers=True, found=body)
                 else:
@@ -145,6 +146,13 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     if current is not None and current.is_fresh(wall):
         tiers.tally.count("early_refreshes")
     return await _load(tiers, io, ask, old, redis)
+
+
+def as_remembered(found: Found) -> Found:
+    """Return what memory has, as found there."""
+    remembered = copy(found)
+    remembered.tier = "l1"
+    return remembered
 
 
 async def load(tiers: Tiers, io: IO, ask: Ask) -> Found:
@@ -210,7 +218,8 @@ def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found |
     found = tiers.decode(ask, blob, "l2")
     if found is None:
         return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
-    is_dead = tiers.is_known_dead(found)
+    backplane = tiers.backplane
+    is_dead = False if backplane is None else backplane.judge(found.epoch, found.hashes)
     if is_dead is None:
         return None
     if not is_dead and refreshed is None and found.is_fresh(tiers.wall()):
