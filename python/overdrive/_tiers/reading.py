@@ -99,7 +99,6 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
             redis = _SILENT
         else:
-            backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
                     redis = RedisAnswer(answers=True, found=as_remembered(remembered))
