@@ -101,7 +101,7 @@ class Server:
         assert self.process is not None
         return self.process.pid
 
-    def start(self) -> None:
+    def start(self, *, wait: bool = True) -> None:
         """Start it, on the same address each time, and wait until it answers."""
         arguments = [str(self.program), *self._leading()]
         if self.path:
@@ -114,7 +114,8 @@ class Server:
             arguments += [f"--{name.replace('_', '-')}", *str(value).split(" ")]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=self.directory)
-        eventually(self._answers, f"{self.family} answers; its log: {self.directory / 'log'}")
+        if wait:
+            eventually(self._answers, f"{self.family} answers; its log: {self.directory / 'log'}")
 
     def _leading(self) -> list[str]:
         return []
@@ -125,8 +126,8 @@ class Server:
         try:
             with self.client() as client:
                 client.ping()
-        except redis.AuthenticationError:
-            return True
+        except (redis.AuthenticationError, redis.ResponseError):
+            return True  # it answers, if only that it lost its primary
         except (redis.ConnectionError, redis.TimeoutError):
             return False
         return True

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from overdrive._tiers.names import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
-    from typing import Any
 
     from overdrive._core import Entry
     from overdrive._tiers.terms import Terms
+    from overdrive._tiers.values.codec import Codec
 
 __all__ = ("L1", "Ask")
+
+
+_NONE: dict[str, Any] = {}
 
 
 class L1(Protocol):
@@ -43,9 +46,22 @@ class Ask:
         context_name: the parameter that the loader wants its `LoadContext` as, if it wants one.
         names: what invalidates the answer, besides its tags.
         stamp: when the search began.
+        codec: writes and reads the value; that of the cache by default.
     """
 
-    __slots__ = ("args", "context_name", "key", "kwargs", "l1_key", "loader", "memory", "names", "stamp", "terms")
+    __slots__ = (
+        "args",
+        "codec",
+        "context_name",
+        "key",
+        "kwargs",
+        "l1_key",
+        "loader",
+        "memory",
+        "names",
+        "stamp",
+        "terms",
+    )
 
     def __init__(
         self,
@@ -58,6 +74,7 @@ class Ask:
         kwargs: dict[str, Any] | None = None,
         *,
         context_name: str | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.key = key
         self.memory = memory
@@ -65,10 +82,11 @@ class Ask:
         self.terms = terms
         self.loader = loader
         self.args = args
-        self.kwargs = kwargs or {}
+        self.kwargs = _NONE if kwargs is None else kwargs
         self.context_name = context_name
         self.names = (key_name(key),)
         self.stamp = 0
+        self.codec = codec
 
     def entry(self) -> Entry | None:
         """Return what memory has, whatever its state."""

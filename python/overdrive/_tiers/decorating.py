@@ -29,7 +29,7 @@ def decorator(
     *,
     key: Callable[..., Hashable] | str | None,
     maxsize: float | None,
-    policy: str | None,
+    policy: str,
     idle: Any,
     exceptions: Any,
     typed: bool,
@@ -37,6 +37,9 @@ def decorator(
     freeze: bool,
     single_flight: bool,
     name: str | None,
+    type: Any,  # noqa: A002 - the word that users know
+    serializer: Any,
+    version: int | str | None,
 ) -> Decorator:
     """Return a decorator; see `TieredCache.cached`."""
     own = terms.options
@@ -44,7 +47,7 @@ def decorator(
         _check_template(key)
     options = check(
         maxsize=parts.maxsize if maxsize is None else maxsize,
-        policy=parts.policy if policy is None else policy,
+        policy=policy,
         ttl=own.ttl,
         idle=None if idle is None else duration("idle", idle),
         jitter=own.jitter,
@@ -65,12 +68,19 @@ def decorator(
     if name is not None and (not isinstance(name, str) or not name):
         raise ConfigError(f"name must be a text that is not empty, got {name!r}")
     terms = terms._replace(options=options)
+    codec = None
+    if not (type is None and serializer is None and version is None):
+        codec = parts.tiers.codec.variant(
+            serializer=parts.serializer if serializer is None else serializer,
+            type=type,
+            version=parts.version if version is None else version,
+        )
 
     def decorated(function: Any) -> Any:
         of_this = options._replace(key=_by_template(key, function)) if isinstance(key, str) else options
         keys_of = partial(_keys_of, parts, name, key is not None)
         shared = None if key is None else parts.memory
-        made = decorate(parts.tiers, of_this, terms, keys_of, shared, function)
+        made = decorate(parts.tiers, of_this, terms, keys_of, shared, codec, function)
         parts.functions.add(getattr(made, "__func__", made))
         return made
 
@@ -83,7 +93,7 @@ def _keys_of(
     if has_own_keys:
         return parts.encode_key
     full = name or f"{function.__module__}.{function.__qualname__.replace('<locals>.', '')}"
-    return call_encoder(full, hash_keys=parts.hashes_keys, secret=parts.key_secret)
+    return call_encoder(full, max_bytes=parts.max_key_bytes, hash_keys=parts.hashes_keys, secret=parts.key_secret)
 
 
 def _never(*_args: object, **_kwargs: object) -> Hashable:

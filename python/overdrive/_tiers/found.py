@@ -1,43 +1,15 @@
-"""A value with what is known of it, on its way between the tiers."""
+"""A value with what is known of it, on its way between the tiers and in memory."""
 
 from __future__ import annotations
 
 from copy import copy
 from math import ceil, isinf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ("Facts", "Found")
-
-
-class Facts(NamedTuple):
-    """What an entry in memory knows of its value, besides its times.
-
-    Attributes:
-        key: its key, as bytes.
-        version: names this writing of the value; 0 if it was never written outside of memory.
-        created: when it was loaded or set: seconds since 1970.
-        epoch: the clock of tags when its load began.
-        tags: its tags, as far as they are known.
-        hashes: the hashes of its tags.
-        tier: where it came from.
-        stale: whether it is kept although it is out of date, as nothing better was to be had.
-        on_disk: whether L3 has it.
-        is_private: whether it is kept out of L3.
-    """
-
-    key: bytes
-    version: int
-    created: float
-    epoch: int
-    tags: tuple[str, ...]
-    hashes: tuple[int, ...]
-    tier: str
-    stale: bool = False
-    on_disk: bool = False
-    is_private: bool = False
+__all__ = ("Found",)
 
 
 class Found:
@@ -56,6 +28,9 @@ class Found:
         epoch: the clock of tags when its load began.
         stale: whether it is returned although it is not fresh, or may not be.
         is_private: whether it is kept out of L3.
+        key: its key as bytes, once it is in memory.
+        until: the monotonic time until which memory may believe it although nothing is heard of other instances.
+        on_disk: whether L3 has it, too.
     """
 
     __slots__ = (
@@ -65,10 +40,13 @@ class Found:
         "hard",
         "hashes",
         "is_private",
+        "key",
+        "on_disk",
         "soft",
         "stale",
         "tags",
         "tier",
+        "until",
         "value",
         "version",
     )
@@ -77,8 +55,7 @@ class Found:
         self,
         value: Any,
         tier: str,
-        *,
-        version: int = 0,
+        version: int,
         created: float,
         soft: float,
         hard: float,
@@ -101,6 +78,11 @@ class Found:
         self.epoch = epoch
         self.stale = stale
         self.is_private = is_private
+        # Its other attributes are for memory, which sets them.
+
+    key: bytes
+    until: float
+    on_disk: bool
 
     def age(self, wall: float) -> float:
         """Return how old it is; of a value from a host whose clock is ahead, 0."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.result import Result
     from overdrive._tiers.terms import Terms
     from overdrive._tiers.tiers import Tiers
+    from overdrive._tiers.values.codec import Codec
 
 __all__ = ("Decorator", "TieredCoroutineFunction", "TieredFunction", "decorate")
 
@@ -114,6 +115,7 @@ class _Counted:
     memo: Memoized[..., Any]
 
     def _count_hit(self) -> None:
+        self._count_answer()  # type: ignore[attr-defined]  # of the search
         self.memo._count_hit()
 
     def _count_miss(self) -> None:
@@ -176,6 +178,7 @@ class _InTiers:
     _terms: Terms
     _keys: Callable[[Hashable], bytes]
     _context_name: str | None
+    _codec: Codec | None
     _shared: SharedMemory | None
 
     def _memory(self) -> L1:
@@ -193,6 +196,7 @@ class _InTiers:
             args,
             kwargs,
             context_name=self._context_name,
+            codec=self._codec,
         )
 
     def _ask_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ask:
@@ -294,11 +298,12 @@ def decorate(
     terms: Terms,
     keys_of: Callable[[Any], Callable[[Hashable], bytes]],
     shared: SharedMemory | None,
+    codec: Codec | None,
     function: Any,
 ) -> Any:
     """Return a function whose results are kept in all tiers."""
     if isinstance(function, (classmethod, staticmethod)):
-        return type(function)(decorate(tiers, options, terms, keys_of, shared, function.__func__))
+        return type(function)(decorate(tiers, options, terms, keys_of, shared, codec, function.__func__))
     if not callable(function):
         raise TypeError(f"cached decorates functions, got {function!r}")
     flags = code_flags(function)
@@ -311,6 +316,7 @@ def decorate(
     memo._keys = keys_of(function)
     memo._context_name = context_parameter(function)
     memo._shared = shared
+    memo._codec = codec
     if flags & _COROUTINE:
         mark_coroutine_function(memo)
     return memo

@@ -12,13 +12,14 @@ from overdrive._memoize.lifetimes import Verdict, judge
 from overdrive._memoize.options import Options
 from overdrive._tiers.driving import BLOCKING, LOOPING, run
 from overdrive._tiers.found import Found
+from overdrive._tiers.names import tag_hash, tag_name
 from overdrive._tiers.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Hashable
     from typing import Any
 
-    from overdrive._core import Entry
+    from overdrive._core import Coherence, Entry
     from overdrive._memoize.flight import Landing
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.tiers import Tiers
@@ -31,30 +32,65 @@ def verdict_of(tiers: Tiers, ask: Ask, entry: Entry | None) -> str:
     if entry is None:
         return Verdict.GONE
     standing = entry.standing
-    if standing != "current" and not (standing == "untrusted" and tiers.on_disconnect == "stale" and _is_old(entry)):
+    if standing != "current":
         return Verdict.GONE
-    verdict = judge(ask.terms.options, entry, tiers.now())
+    now = tiers.now()
+    if isinstance(entry.extra, Found) and now >= entry.extra.until:
+        return Verdict.GONE
+    verdict = judge(ask.terms.options, entry, now)
     # An old value to fall back on is for the search to find.
     return Verdict.GONE if verdict is Verdict.FALLBACK else verdict
 
 
-def _is_old(entry: Entry) -> bool:
-    return getattr(entry.extra, "stale", False)
+class _Boarding:
+    """The searches that are under way, of which a caller may join those alone that know of what he may know of.
+
+    A search that began before the key or one of its tags was invalidated returns the old value, to those who asked
+    before that.
+    """
+
+    __slots__ = ("_coherence", "_flights", "_names")
+
+    def __init__(self, flights: dict[Hashable, Any], coherence: Coherence, names: tuple[bytes, ...]) -> None:
+        self._flights = flights
+        self._coherence = coherence
+        self._names = names
+
+    def setdefault(self, key: Hashable, new: Landing) -> Landing:
+        """Return the search to join, which is `new` if there is none."""
+        mine = (new, self._coherence.stamp())
+        first, stamp = self._flights.setdefault(key, mine)
+        if first is not new and not self._coherence.is_current(stamp, self._names):
+            self._flights[key] = mine
+            return new
+        return first  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: Hashable, new: Landing) -> None:
+        self._flights[key] = (new, self._coherence.stamp())
+
+    def remove(self, key: Hashable, flight: Landing) -> None:
+        """Forget a search, unless it is another one by now."""
+        known = self._flights.get(key)
+        if known is not None and known[0] is flight:
+            del self._flights[key]
 
 
 class Search:
     """A search for one key, as the functions that load the results of `memoize` see it."""
 
-    __slots__ = ("_ask", "_flights", "_name", "_options", "_tiers", "cache")
+    __slots__ = ("_answer", "_ask", "_flights", "_name", "_options", "_tiers", "cache")
 
     _forgets = 0
 
     def __init__(self, tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> None:
         self._tiers = tiers
         self._ask = ask
-        self._flights = flights
+        tags = () if callable(ask.terms.tags) else ask.terms.tags
+        names = (*ask.names, *[tag_name(tag_hash(tag)) for tag in tags])
+        self._flights = _Boarding(flights, tiers.coherence, names)
         self._name = name
         options = ask.terms.options
+        self._answer: Entry | None = None  # what memory answers with
         self._options = Options(
             single_flight=options.single_flight, wait_timeout=options.wait_timeout, timed=True, ttl=1.0
         )
@@ -63,10 +99,23 @@ class Search:
     def _look(self, _key: Hashable) -> tuple[Any, str]:
         ask = self._ask
         entry = ask.entry()
-        return entry, verdict_of(self._tiers, ask, entry)
+        verdict = verdict_of(self._tiers, ask, entry)
+        self._answer = entry if verdict is Verdict.FRESH or verdict is Verdict.REFRESH else None
+        return entry, verdict
 
     def _count_hit(self) -> None:
-        self._tiers.tally.count_tier("l1", "hits")
+        self._tiers.tally.count_tier("l1", "hits" if self._count_answer() else "misses")
+
+    def _count_answer(self) -> bool:
+        """Count what is special about an answer; return whether it is from memory, and not from another's search."""
+        entry, tally = self._answer, self._tiers.tally
+        if entry is None:
+            tally.count("stampede_waits")
+            return False
+        is_old = isinstance(entry.extra, Found) and entry.extra.stale
+        if entry.error is None and (is_old or self._tiers.now() >= entry.fresh_until):
+            tally.count("stale_served")
+        return True
 
     def _count_miss(self) -> None:
         self._tiers.tally.count_tier("l1", "misses")
@@ -87,8 +136,8 @@ class Search:
         self._tiers.keep_error(self._ask, error, seconds)
 
     def _land(self, key: Hashable, flight: Landing | None) -> None:
-        if flight is not None and self._flights.get(key) is flight:
-            del self._flights[key]
+        if flight is not None:
+            self._flights.remove(key, flight)
 
 
 class BlockingSearch(Search):

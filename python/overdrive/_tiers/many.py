@@ -62,7 +62,7 @@ async def write_many(tiers: Tiers, io: IO, pairs: Sequence[tuple[Ask, Found]]) -
     if tiers.backplane is not None or tiers.disk is not None:
         for ask, found in pairs:
             if not ask.terms.local:
-                tiers.encode(ask.key, found)
+                tiers.encode(ask.key, found, ask.codec)
     for ask, found in pairs:
         await writing.write(tiers, io, ask, found)
 

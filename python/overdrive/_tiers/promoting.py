@@ -85,10 +85,10 @@ async def _promote(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
             has_heard = await backplane.barrier(io, _WAIT_SECONDS)
             names = (*ask.names, *map(tag_name, found.hashes))
             if has_heard and tiers.coherence.is_current(stamp, names) and not await tiers.is_tagged_dead(io, found):
-                blob = tiers.encode(ask.key, found)
+                blob = tiers.encode(ask.key, found, ask.codec)
                 backplane.writing(ask.key, found.version)
                 step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(tiers.wall()))
-                is_over = bool(await io.redis(backplane.redis, step))
+                is_over = await io.redis(backplane.redis, step)
                 if is_over:
                     tiers.tally.count("promotions")
         finally:

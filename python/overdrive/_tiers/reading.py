@@ -11,6 +11,7 @@ Source of leases: Nishtala et al., "Scaling Memcache at Facebook", NSDI '13.
 from __future__ import annotations
 
 import secrets
+from copy import copy
 from math import inf
 from random import random, uniform
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,6 +41,8 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.020
 _LEASES_WAITED_FOR = 2.0
 # How often a value that is found in Redis but is of no use is looked at again before it is loaded without a lease.
 _MOST_REPLIES = 8
+# From this size on it pays to ask Redis for the head of a value first that the disk may have, too.
+_LARGE_BYTES = 64 * 1024
 #: Where the version is in an envelope.
 VERSION: Final = slice(16, 24)
 
@@ -67,6 +70,10 @@ class RedisAnswer(NamedTuple):
     replaces: bytes = b""
 
 
+_SILENT = RedisAnswer(answers=False)
+_NOTHING = RedisAnswer(answers=True)
+
+
 async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None) -> Found | None:
     """Return the value of a key that memory alone cannot answer for; `None` if there is none and no loader.
 
@@ -81,8 +88,32 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     stamp = ask.stamp
     remembered, standing = tiers.remembered(ask)
     current = remembered if standing == "current" else None
+    if remembered is not None:
+        if current is None:
+            tiers.tally.count("suspects")
+        elif ask.loader is None and tiers.may_be_returned(ask, current):
+            return as_remembered(current)
     if redis is None:
-        redis = await _ask_redis(tiers, io, ask, remembered, standing)
+        backplane = tiers.backplane
+        if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
+            redis = _SILENT
+        else:
+            backplane.start()
+            try:
+                if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
+                    redis = RedisAnswer(answers=True, found=as_remembered(remembered))
+                elif tiers.disk and (body := await _body_on_disk(tiers, io, ask, current)) is not None:
+                    redis = RedisAnswer(answers=True, found=body)
+                else:
+                    blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
+                    judged = judge_at_once(tiers, ask, blob, current)
+                    if isinstance(judged, Found):
+                        tiers.keep(ask, judged, stamp)
+                        return judged
+                    redis = judged or await judge_blob(tiers, io, ask, blob, current)
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                redis = _SILENT
     if redis.found is not None:
         tiers.keep(ask, redis.found, stamp)
         return redis.found
@@ -97,9 +128,10 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             if redis.answers:
                 promote(tiers, io, ask, from_disk)
             return from_disk
+        if not is_believed:
+            tiers.tally.count("suspects")
+        tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
         old = _newer(old, from_disk)
-    elif tiers.disk is not None:
-        tiers.tally.count_tier("l3", "misses")
     is_cut_off = tiers.backplane is not None and not redis.answers
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
@@ -111,7 +143,16 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         return None
     if old is not None and not old.is_usable(wall, ask.terms.kept_after_ttl):
         old = None
+    if current is not None and current.is_fresh(wall):
+        tiers.tally.count("early_refreshes")
     return await _load(tiers, io, ask, old, redis)
+
+
+def as_remembered(found: Found) -> Found:
+    """Return what memory has, as found there."""
+    remembered = copy(found)
+    remembered.tier = "l1"
+    return remembered
 
 
 async def load(tiers: Tiers, io: IO, ask: Ask) -> Found:
@@ -129,21 +170,6 @@ def _newer(one: Found | None, other: Found | None) -> Found | None:
 # --- Redis ----------------------------------------------------------------------------------------------
 
 
-async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, standing: str) -> RedisAnswer:
-    backplane = tiers.backplane
-    if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
-        return RedisAnswer(answers=False)
-    try:
-        if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
-            tiers.tally.count("revalidations")
-            return RedisAnswer(answers=True, found=remembered)
-        blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
-        return await judge_blob(tiers, io, ask, blob, remembered if standing == "current" else None)
-    except TierUnavailable as error:
-        tiers.note_unavailable(error)
-        return RedisAnswer(answers=False)
-
-
 async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bool:
     """Return whether Redis has the value that memory has: the head of its envelope says that."""
     backplane = tiers.backplane
@@ -153,25 +179,79 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
     header = tiers.codec.header(head) if head else None
     if header is None or header.version != remembered.version:
         return False
-    remembered.epoch = header.epoch or 0
-    return not await tiers.is_tagged_dead(io, remembered)
+    if await tiers.is_tagged_dead(io, remembered):
+        return False
+    tiers.tally.count("revalidations")
+    return True
+
+
+async def _body_on_disk(tiers: Tiers, io: IO, ask: Ask, refreshed: Found | None) -> Found | None:
+    """Return a large value from the disk, if it is the one that Redis has: then only its head has to travel."""
+    backplane, disk = tiers.backplane, tiers.disk
+    if backplane is None or disk is None or refreshed is not None or not tiers.wants_disk(ask):
+        return None
+    row = disk.header(ask.key)
+    if row is None or row.size < _LARGE_BYTES:
+        return None
+    head = await io.redis(backplane.redis, backplane.steps.header(ask.key))
+    header = tiers.codec.header(head) if head else None
+    if header is None or header.version != row.version:
+        return None
+    whole = disk.get(ask.key)
+    found = None if whole is None else tiers.decode(ask, whole.blob, "l3")
+    if found is None or found.version != header.version or not found.is_fresh(tiers.wall()):
+        return None
+    if await tiers.is_tagged_dead(io, found):
+        return None
+    tiers.tally.count_tier("l3", "hits")
+    return found
+
+
+def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> Found | RedisAnswer | None:
+    """Say what a value in Redis is good for, or return it if it is to be returned; `None` if its tags are unknown.
+
+    `refreshed` is one that is to be computed anew, if that is it.
+    """
+    if blob is None:
+        tiers.tally.count_tier("l2", "misses")
+        return _NOTHING
+    found = tiers.decode(ask, blob, "l2")
+    if found is None:
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+    backplane = tiers.backplane
+    is_dead = False if backplane is None else backplane.judge(found.epoch, found.hashes)
+    if is_dead is None:
+        return None
+    if not is_dead and refreshed is None and found.is_fresh(tiers.wall()):
+        tiers.tally.count_tier("l2", "hits")
+        return found
+    return _judged(tiers, blob, found, refreshed, is_dead=is_dead)
 
 
 async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
-    """Say what a value in Redis is good for. `refreshed` is one that is to be computed anew, if that is it."""
+    """Say the same, and ask for its tags.
+
+    Raises:
+        TierUnavailable: Redis does not answer.
+    """
     if blob is None:
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True)
-    replaces = bytes(blob[VERSION])
-    found = tiers.decode(ask.key, blob, "l2")
-    if found is None or await tiers.is_tagged_dead(io, found):
-        tiers.tally.count_tier("l2", "misses")
-        return RedisAnswer(answers=True, replaces=replaces)
+    found = tiers.decode(ask, blob, "l2")
+    if found is None:
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+    return _judged(tiers, blob, found, refreshed, is_dead=await tiers.is_tagged_dead(io, found))
+
+
+def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *, is_dead: bool) -> RedisAnswer:
+    if is_dead:
+        tiers.tally.count_tier("l2", "misses", "tag")
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
         tiers.tally.count_tier("l2", "hits")
         return RedisAnswer(answers=True, found=found)
-    tiers.tally.count_tier("l2", "misses")
-    return RedisAnswer(answers=True, old=found, replaces=replaces)
+    tiers.tally.count_tier("l2", "misses", "stale")
+    return RedisAnswer(answers=True, old=found, replaces=bytes(blob[VERSION]))
 
 
 async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:
@@ -227,7 +307,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
             taken = await _take_lease(tiers, io, ask, old, redis)
         except TierUnavailable as error:
             tiers.note_unavailable(error)
-            redis = RedisAnswer(answers=False)
+            redis = _SILENT
         else:
             if isinstance(taken, Found):
                 return taken
@@ -340,6 +420,8 @@ async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epo
     cost = max(0.0, tiers.now() - start)
     tiers.tally.count("loads")
     tiers.tally.count("load_seconds", cost)
+    if tiers.ahead is not None:
+        tiers.ahead.loaded(cost)
     return described(tiers, ask, value, context=context, old=old, cost=cost, epoch=epoch)
 
 
@@ -362,6 +444,7 @@ def described(
         if old is None:
             raise ValueError("the loader returned ctx.not_modified(), but there is no old value: see ctx.has_stale")
         value = old.value
+        tiers.tally.count("not_modified")
     if callable(ttl):
         lives = ttl(value)
         ttl = inf if lives is None else seconds("what ttl() returns", lives)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from overdrive._memoize.lifetimes import Verdict
-from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.found import Found
 from overdrive._tiers.loading import verdict_of
 from overdrive._tiers.result import Result
 
@@ -47,9 +47,8 @@ def result_of(tiers: Tiers, ask: Ask, answer: Any) -> Result[Any]:
 
 
 def _of_entry(tiers: Tiers, entry: Entry) -> Result[Any]:
-    facts = entry.extra
-    if not isinstance(facts, Facts):
+    found = entry.extra
+    if not isinstance(found, Found):
         return Result(entry.value, "l1")
-    is_stale = facts.stale or tiers.now() >= entry.fresh_until
-    age = max(0.0, tiers.wall() - facts.created)
-    return Result(entry.value, "l1", age, is_stale, facts.version, frozenset(facts.tags))
+    is_stale = found.stale or tiers.now() >= entry.fresh_until
+    return Result(found.value, "l1", found.age(tiers.wall()), is_stale, found.version, frozenset(found.tags))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from overdrive._core import Entry
 from overdrive._memoize.lifetimes import LONGEST, error_entry
-from overdrive._tiers.found import Facts, Found
+from overdrive._tiers.found import Found
 from overdrive._tiers.log import logger
 from overdrive._tiers.names import hash_of_text, key_name, tag_name
 from overdrive._tiers.promoting import SeenOnce
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from overdrive._core import Coherence
+    from overdrive._tiers.ahead import Ahead
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.driving import IO
     from overdrive._tiers.l2.backplane import Backplane
@@ -30,6 +31,8 @@ __all__ = ("Tiers",)
 
 # A value that will be gone so soon is not worth a place on the disk.
 _WORTH_DISK_SECONDS = 30.0
+# How entries stand when something may have changed since they were read or loaded.
+_OUTDATED = frozenset({"invalid", "suspect"})
 # Kinds of values that cannot be written, of which the log is told.
 _MOST_TOLD = 100
 
@@ -49,6 +52,7 @@ class Tiers:
         throttle_seconds: how long an old value is returned after its loader failed, before it is tried again.
         now: the monotonic clock, in seconds.
         wall: the time since 1970, in seconds.
+        ahead: what fetches ahead, if anything does.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
+        self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
     # --- memory -------------------------------------------------------------------------------------
@@ -91,103 +96,87 @@ class Tiers:
         entry = ask.entry()
         if entry is None or entry.error is not None:
             return None, "current"
-        standing = entry.standing
-        facts = entry.extra
-        if standing == "invalid" or not isinstance(facts, Facts) or self._is_cleared(standing, facts):
+        standing, found = entry.standing, entry.extra
+        if standing == "invalid" or not isinstance(found, Found) or self.now() >= entry.expires:
             return None, standing
-        now, wall = self.now(), self.wall()
-        if now >= entry.expires:
+        if standing == "suspect" and self._is_cleared(found):
             return None, standing
-        found = Found(
-            entry.value,
-            "l1",
-            version=facts.version,
-            created=facts.created,
-            soft=entry.fresh_until - now + wall - facts.created,
-            hard=entry.expires - now + wall - facts.created,
-            cost=entry.load_seconds,
-            tags=facts.tags,
-            hashes=facts.hashes,
-            epoch=facts.epoch,
-            stale=facts.stale,
-            is_private=facts.is_private,
-        )
         return found, standing
 
-    def _is_cleared(self, standing: str, facts: Facts) -> bool:
+    def may_be_returned(self, ask: Ask, found: Found) -> bool:
+        """Return whether what memory has, and believes, is fresh, or is stale and may be returned as such."""
+        return self.now() < found.until and found.is_usable(self.wall(), ask.terms.options.stale)
+
+    def _is_cleared(self, found: Found) -> bool:
         """Return whether what is suspect is known to have been cleared; without Redis nothing else makes it so."""
-        if standing != "suspect":
-            return False
-        return self.backplane is None or self.backplane.is_known_dead(facts.epoch, facts.hashes)
+        return self.backplane is None or self.backplane.judge(found.epoch, found.hashes) is True
 
     def keep(self, ask: Ask, found: Found, stamp: int, *, until: float = inf, on_disk: bool = False) -> None:
         """Keep a value in memory.
 
         Args:
             ask: for whom.
-            found: the value.
+            found: the value; not to be changed afterwards.
             stamp: when reading or loading it began: it is not believed if it was invalidated since.
             until: the monotonic time until which it may be believed without being heard of; infinite if it is to be
                 believed while the listener is attached.
             on_disk: whether L3 has it too.
         """
-        options = ask.terms.options
-        now, wall = self.now(), self.wall()
-        age = found.age(wall)
+        options, now, age = ask.terms.options, self.now(), found.age(self.wall())
         kept = found.hard - age
         if kept <= 0:
             return
+        self.tally.count_tier("l1", "sets")
+        found.key, found.until, found.on_disk = ask.key, until, on_disk
         fresh_until = now + found.soft - age
-        ahead = LONGEST * found.cost * options.early if options.early else 0.0
-        # While an old value stands in for one that cannot be had, it is returned without asking at once again.
-        quiet_until = now + min(self.throttle_seconds, kept) if found.stale else min(fresh_until - ahead, until)
-        names = (*ask.names, *map(tag_name, found.hashes))
+        quiet_until = min(fresh_until, until)
+        if found.stale:
+            # While it stands in for a value that cannot be had, it is returned without asking at once again.
+            fresh_until = quiet_until = now + min(self.throttle_seconds, kept)
+        elif options.early:
+            quiet_until = min(quiet_until, fresh_until - LONGEST * found.cost * options.early)
+        hashes = found.hashes
         entry = Entry(
             found.value,
             quiet_until=quiet_until,
-            fresh_until=min(quiet_until, until) if found.stale else min(fresh_until, until),
+            fresh_until=fresh_until,
             expires=now + kept,
             load_seconds=found.cost,
             idle=options.idle,
             now=now,
             coherence=self.coherence,
             stamp=stamp,
-            names=names,
-            needs_trust=isinf(until) and self.backplane is not None and not found.stale,
-            extra=Facts(
-                ask.key,
-                found.version,
-                found.created,
-                found.epoch,
-                found.tags,
-                found.hashes,
-                found.tier,
-                stale=found.stale,
-                on_disk=on_disk,
-                is_private=ask.terms.private or ask.terms.local or found.is_private,
-            ),
+            names=(*ask.names, *map(tag_name, hashes)) if hashes else ask.names,
+            needs_trust=until == inf and self.backplane is not None and not found.stale,
+            extra=found,
         )
+        if entry.standing in _OUTDATED:
+            # What was invalidated while it was loaded is not to take the place of what was stored since.
+            there = ask.entry()
+            if there is not None and there.standing not in _OUTDATED:
+                return
         ask.memory.keep(ask.l1_key, entry, kept)
 
     # --- values as bytes ----------------------------------------------------------------------------
 
-    def decode(self, key: bytes, blob: bytes | memoryview, tier: Literal["l2", "l3"]) -> Found | None:
+    def decode(self, ask: Ask, blob: bytes | memoryview, tier: Literal["l2", "l3"]) -> Found | None:
         """Return the value in an envelope; count why there is none."""
-        decoded = self.codec.decode(key, blob, int(self.wall() * 1000))
+        decoded = (ask.codec or self.codec).decode(ask.key, blob, int(self.wall() * 1000))
         if isinstance(decoded, Refusal):
             self.tally.count_tier(tier, "misses", decoded.reason)
             return None
-        header = decoded.header
+        value, header = decoded
         return Found(
-            decoded.value,
+            value,
             tier,
-            version=header.version,
-            created=header.created_ms / 1000,
-            soft=header.soft,
-            hard=header.hard,
-            cost=header.cost,
-            hashes=tuple(header.tags),
-            epoch=header.epoch or 0,
+            header.version,
+            header.created_ms / 1000,
+            header.soft,
+            header.hard,
+            header.cost,
+            (),
+            tuple(header.tags),
+            header.epoch or 0,
         )
 
     async def is_tagged_dead(self, io: IO, found: Found) -> bool:
@@ -196,13 +185,13 @@ class Tiers:
             return False  # the disk forgets what is invalidated at once
         return await self.backplane.is_dead(io, found.epoch, found.hashes)
 
-    def encode(self, key: bytes, found: Found) -> bytes:
+    def encode(self, key: bytes, found: Found, codec: Codec | None = None) -> bytes:
         """Return the envelope of a value.
 
         Raises:
             SerializationError: the value cannot be written.
         """
-        return self.codec.encode(
+        return (codec or self.codec).encode(
             key,
             found.value,
             now_ms=int(found.created * 1000),
@@ -223,8 +212,9 @@ class Tiers:
             return None, False
         row = disk.get(ask.key)
         if row is None:
+            self.tally.count_tier("l3", "misses")
             return None, False
-        found = self.decode(ask.key, row.blob, "l3")
+        found = self.decode(ask, row.blob, "l3")
         if found is None:
             disk.delete(ask.key)  # of no use to anybody
             return None, False
@@ -233,6 +223,7 @@ class Tiers:
             return found, not row.suspect
         try:
             if await self.is_tagged_dead(io, found):
+                self.tally.count_tier("l3", "misses", "tag")
                 return None, False
         except TierUnavailable:
             return found, False
@@ -265,32 +256,26 @@ class Tiers:
             tags=found.hashes,
             is_current=lambda: coherence.is_current(stamp, names),
         )
+        if queued:
+            self.tally.count_tier("l3", "sets")
+        else:
+            self.tally.count_tier("l3", "errors", "shed")
         return queued
 
     def demote(self, entry: Entry) -> None:
         """Write what memory had no room for any more to L3, if that does not have it and it may be believed."""
-        facts = entry.extra
-        if self.disk is None or not isinstance(facts, Facts) or facts.on_disk or facts.stale:
+        found = entry.extra
+        if not isinstance(found, Found) or found.on_disk or found.stale or found.is_private or found.until < inf:
             return
-        if entry.standing != "current" or entry.error is not None or facts.is_private:
+        if entry.standing != "current" or entry.error is not None:
             return
-        now, wall = self.now(), self.wall()
-        found = Found(
-            entry.value,
-            "l1",
-            version=facts.version,
-            created=facts.created,
-            soft=entry.fresh_until - now + wall - facts.created,
-            hard=entry.expires - now + wall - facts.created,
-            cost=entry.load_seconds,
-            tags=facts.tags,
-            hashes=facts.hashes,
-            epoch=facts.epoch,
-        )
         try:
-            self.to_disk(facts.key, found, self.encode(facts.key, found), entry.stamp or 0)
+            blob = self.encode(found.key, found)
         except SerializationError as error:
             self.note_unserializable(error)
+        else:
+            if self.to_disk(found.key, found, blob, entry.stamp or 0):
+                self.tally.count("demotions")
 
     def forget_tags(self, texts: tuple[bytes, ...]) -> None:
         """Remove from L3 what has one of these tags, by what they are called in Redis."""
@@ -308,7 +293,7 @@ class Tiers:
         if backplane is None:
             return True
         try:
-            blob = self.encode(ask.key, found)
+            blob = self.encode(ask.key, found, ask.codec)
         except SerializationError as error:
             # It is of use to this instance, though to no other one.
             self.note_unserializable(error)
@@ -335,7 +320,7 @@ class Tiers:
         on_disk = False
         if found.hard > 0 and self.wants_disk(ask, found):
             try:
-                on_disk = self.to_disk(ask.key, found, self.encode(ask.key, found), stamp)
+                on_disk = self.to_disk(ask.key, found, self.encode(ask.key, found, ask.codec), stamp)
             except SerializationError as error:
                 self.note_unserializable(error)
         self.keep(ask, found, stamp, on_disk=on_disk)

@@ -6,7 +6,7 @@ from math import isinf
 from typing import TYPE_CHECKING
 
 from overdrive._core import Entry
-from overdrive._tiers.found import Facts
+from overdrive._tiers.found import Found
 from overdrive._tiers.many import read_many
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def save_snapshot(tiers: Tiers, memory: SharedMemory, path: str | PathLike[str])
     for key, entry in memory.cache.coldest():
         if not isinstance(entry, Entry) or entry.error is not None or entry.standing != "current":
             continue
-        facts = entry.extra
-        tags = facts.tags if isinstance(facts, Facts) else ()
+        tags = entry.extra.tags if isinstance(entry.extra, Found) else ()
         left = entry.fresh_until - now
         if left > 0:
             value = None if has_others else entry.value

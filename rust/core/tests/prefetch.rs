@@ -163,6 +163,7 @@ enum Call {
     Used(u64),
     Wasted(u64),
     Late(u64),
+    Failed(u64),
     IssueAll,
     Clear,
 }
@@ -183,6 +184,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         2 => key().prop_map(Call::Used),
         2 => key().prop_map(Call::Wasted),
         2 => key().prop_map(Call::Late),
+        2 => key().prop_map(Call::Failed),
         1 => Just(Call::Clear),
     ];
     prop::collection::vec(call, 1..600)
@@ -212,6 +214,7 @@ proptest! {
                 Call::Used(key) => predictor.used(key),
                 Call::Wasted(key) => predictor.wasted(key),
                 Call::Late(key) => predictor.late(key),
+                Call::Failed(key) => predictor.failed(key),
                 Call::Clear => predictor.clear(),
             }
             prop_assert_eq!(predictor.memory(), memory);

@@ -122,6 +122,11 @@ impl Predictor {
         self.inner.with(py, |predictor| predictor.late(key_hash));
     }
 
+    /// Notes that a key could not be fetched.
+    fn failed(&self, py: Python<'_>, key_hash: u64) {
+        self.inner.with(py, |predictor| predictor.failed(key_hash));
+    }
+
     /// What came right after a key, and how often, as a share; the likeliest first.
     fn successors(&self, py: Python<'_>, key_hash: u64) -> Vec<(u64, f64)> {
         let mut found = [(0, 0.0); BRANCHES];
@@ -151,6 +156,7 @@ impl Predictor {
             ("used", stats.used),
             ("wasted", stats.wasted),
             ("late", stats.late),
+            ("failed", stats.failed),
             ("guarded", stats.guarded),
             ("over_budget", stats.over_budget),
         ] {

@@ -11,13 +11,11 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
+from overdrive import TieredCache
 from overdrive._core import Coherence
 from overdrive._tiers.l2.epochs import TagEpochs
 from overdrive._tiers.l2.link import connector
 from overdrive._tiers.l2.listener import Listener
-from overdrive._tiers.l2.resp import ReplyError, pack
-from overdrive._tiers.l2.route import Route
-from overdrive._tiers.l2.positions import StreamId
 from overdrive._tiers.l2.scripts import GRANTED, Steps
 from overdrive._tiers.l2.step import Step
 from overdrive._tiers.l2.tier import RedisTier
@@ -107,8 +105,7 @@ class PartsNode:
         name = key.encode()
         self._coherence.bump(b"k" + name)
         try:
-            self._do(self._steps.invalidate((name,)))
-            stream_id = StreamId.parse(self._tier.call(self._steps.invalidate((name,))))
+            self._tier.call(self._steps.invalidate((name,)))
         finally:
             # Whatever was read from Redis until now may be older than the invalidation.
             self._coherence.bump(b"k" + name)
@@ -145,7 +142,50 @@ class NaiveNode(PartsNode):
         return self._keep(name, value, self._coherence.stamp())
 
 
-NODES = {"parts": PartsNode, "naive": NaiveNode}
+class TieredNode:
+    """A `Node` that is a `TieredCache`.
+
+    An invalidation that Redis did not take is queued by the cache, and counts as acknowledged when it was delivered.
+    Until then the write of this node waits: there would be no telling which of two was delivered.
+    """
+
+    def __init__(self, url: str, namespace: str, max_staleness: float) -> None:
+        self._cache = TieredCache(
+            l2=url, namespace=namespace, max_staleness=max_staleness, lease=LEASE_MS / 1000, ttl=TTL_MS / 1000, jitter=0
+        )
+
+    def get_or_load(self, key: str, loader: Loader) -> bytes:
+        return self._cache.get_or_load(key, lambda _: loader())
+
+    def invalidate(self, key: str) -> None:
+        self._cache.invalidate(key)
+        while self._cache.health().pending_invalidations:
+            sleep(0.002)
+
+    def statistics(self) -> dict[str, Any]:
+        stats = self._cache.stats()
+        backplane = self._cache._tiers.backplane
+        assert backplane is not None
+        return {
+            "l1": stats.l1.as_dict(),
+            "l2": stats.l2.as_dict(),
+            "loads": stats.loads,
+            "lease_waits": stats.lease_waits,
+            "revalidations": stats.revalidations,
+            "dropped_fills": stats.dropped_fills,
+            "recovery": backplane.recovery.stats()._asdict(),
+            "listener": backplane.listener.health()._asdict() | {"attach_id": ""},
+        }
+
+    def close(self) -> None:
+        self._cache.close()
+
+
+NODES: dict[str, Callable[[str, str, float], Node]] = {
+    "parts": PartsNode,
+    "naive": NaiveNode,
+    "tiered": TieredNode,
+}
 
 
 def make_node(kind: str, url: str, namespace: str, max_staleness: float) -> Node:

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from tests.tiers.history.checker import Read, Write
+from tests.tiers.history.holdups import Meter
 from tests.tiers.history.node import Node, make_node
 from tests.tiers.history.origin import Origin
 
@@ -106,6 +107,7 @@ def main() -> None:
     configuration = json.loads(sys.argv[1])
     origin = Origin(Path(configuration["origin"]), configuration["keys"])
     node = make_node(*(configuration[name] for name in ("kind", "url", "namespace", "max_staleness")))
+    meter = Meter()
     recorder = Recorder(configuration["index"], node, origin, configuration["seed"])
     generator = random.Random(0)
 
@@ -119,7 +121,13 @@ def main() -> None:
             answer(started=True)
         elif command == "stop":
             recorder.stop(patience=10)
-            answer(reads=recorder.reads, writes=recorder.writes, errors=recorder.errors, statistics=node.statistics())
+            answer(
+                reads=recorder.reads,
+                writes=recorder.writes,
+                errors=recorder.errors,
+                holdups=meter.stop(),
+                statistics=node.statistics(),
+            )
         elif command == "read":
             answer(reads=[recorder.read(key, generator) for key in range(origin.keys)])
         else:

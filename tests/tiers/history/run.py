@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple, Self
 
 from tests.tiers.history.checker import Findings, Read, Write, check
+from tests.tiers.history.holdups import Meter, unexplained
 from tests.tiers.history.origin import Origin
 from tests.tiers.proxy import Proxy
 from tests.tiers.servers import Server, eventually
@@ -35,15 +36,23 @@ class Outcome(NamedTuple):
         left_in_redis: keys whose value in Redis was older than the origin after everything had healed.
         faults: what was done, in order.
         statistics: what each node says of itself.
+        unexplained: of each stale read, worst first, how stale it was without the time in which its process, or this
+            one with its proxies, got no processor.
     """
 
     findings: Findings
     left_in_redis: tuple[int, ...]
     faults: tuple[str, ...]
     statistics: tuple[dict[str, Any], ...]
+    unexplained: tuple[float, ...]
 
     def __str__(self) -> str:
-        lines = [str(self.findings), f"left in redis: {self.left_in_redis}", f"faults: {', '.join(self.faults)}"]
+        lines = [
+            str(self.findings),
+            f"without holdups: {len(self.unexplained)} stale, worst {1000 * max(self.unexplained, default=0):.1f} ms",
+            f"left in redis: {self.left_in_redis}",
+            f"faults: {', '.join(self.faults)}",
+        ]
         return "\n".join([*lines, *(f"  {each}" for each in self.findings.stale[:5]), *map(str, self.statistics)])
 
 
@@ -142,7 +151,9 @@ def record(directory: Path, server: Server, *, seconds: float, faults: bool, see
     """Record a history of that many seconds, and check it."""
     path = directory / "origin"
     origin = Origin(path, KEYS)
+    meter = Meter()
     with ExitStack() as stack:
+        stack.callback(meter.stop)
         stack.callback(origin.close)
         proxies = [stack.enter_context(Proxy(server.port)) for _ in range(NODES)]
         nodes = [
@@ -173,7 +184,16 @@ def record(directory: Path, server: Server, *, seconds: float, faults: bool, see
             origin={key: origin.version(key) for key in range(KEYS)},
             final=final,
         )
-        return Outcome(findings, left_in_redis, tuple(chaos.done), tuple(answer["statistics"] for answer in answers))
+        own = meter.stop()
+        holdups = [[*own, *((start, stop) for start, stop in answer["holdups"])] for answer in answers]
+        seconds_left = [unexplained(each, holdups[each.read.node]) for each in findings.stale]
+        return Outcome(
+            findings,
+            left_in_redis,
+            tuple(chaos.done),
+            tuple(answer["statistics"] for answer in answers),
+            tuple(sorted((left for left in seconds_left if left > 1e-6), reverse=True)),
+        )
 
 
 def _rest(nodes: list[NodeProcess], origin: Origin) -> list[Read]:

@@ -113,13 +113,17 @@ def test_a_load_that_began_before_a_change_stores_nothing(do: Run, change: Step[
     assert do(STEPS.get(b"k")) in (None, b"new")
 
 
-def test_a_value_is_refreshed_by_one(do: Run) -> None:
-    do(STEPS.write(b"k", b"old", 10_000))
-    assert do(STEPS.lease(b"k", b"t1", 10_000, refresh=True)).state == "granted"
-    assert do(STEPS.lease(b"k", b"t2", 10_000, refresh=True)).state == "held"
-    assert do(STEPS.lease(b"k", b"t3", 10_000)) == Lease("value", b"old")
-    assert do(STEPS.fill(b"k", b"t1", b"new", 10_000)) is True
-    assert do(STEPS.get(b"k")) == b"new"
+def test_a_value_is_replaced_by_one_while_it_is_the_one_that_is_out_of_date(do: Run) -> None:
+    def envelope(version: bytes) -> bytes:
+        return bytes(16) + version + bytes(32)
+
+    old, new = b"version1", b"version2"
+    do(STEPS.write(b"k", envelope(old), 10_000))
+    assert do(STEPS.lease(b"k", b"t1", 10_000, old)).granted
+    assert do(STEPS.lease(b"k", b"t2", 10_000, old)).state == "held"
+    assert do(STEPS.lease(b"k", b"t3", 10_000)) == Lease("value", envelope(old))
+    assert do(STEPS.fill(b"k", b"t1", envelope(new), 10_000)) is True
+    assert do(STEPS.lease(b"k", b"t2", 10_000, old)) == Lease("value", envelope(new))
 
 
 def test_a_lease_is_extended_and_released_by_its_holder_only(do: Run, server: Server) -> None:

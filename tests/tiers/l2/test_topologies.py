@@ -14,17 +14,24 @@ from overdrive._tiers.l2.reasons import RedisUnavailable
 from overdrive._tiers.l2.scripts import Steps
 from overdrive._tiers.l2.step import Step
 from overdrive._tiers.l2.tier import RedisTier
+from overdrive._tiers.l2.url import Address
 from tests.tiers.servers import Cluster, Sentinels, Server, eventually, free_port
 
 
-@pytest.fixture(params=["call", "acall"])
-def how(request: pytest.FixtureRequest) -> Callable[[RedisTier, Step[Any]], Any]:
-    async def acall(tier: RedisTier, step: Step[Any]) -> Any:
+def call(tier: RedisTier, step: Step[Any]) -> Any:
+    return tier.call(step)
+
+
+def acall(tier: RedisTier, step: Step[Any]) -> Any:
+    async def acall() -> Any:
         return await tier.acall(step)
 
-    if request.param == "call":
-        return lambda tier, step: tier.call(step)
-    return lambda tier, step: asyncio.run(acall(tier, step))
+    return asyncio.run(acall())
+
+
+@pytest.fixture(params=[call, acall], ids=["call", "acall"])
+def how(request: pytest.FixtureRequest) -> Callable[[RedisTier, Step[Any]], Any]:
+    return request.param  # type: ignore[no-any-return]
 
 
 def succeeds(how: Callable[..., Any], tier: RedisTier, step: Step[Any]) -> bool:
@@ -52,8 +59,8 @@ def namespaces(cluster: Cluster) -> list[str]:
     return [found[index] for index in range(3)]
 
 
-def test_every_namespace_is_on_its_node(cluster: Cluster, namespaces: list[str], how: Callable[..., Any]) -> None:
-    for node, namespace in zip(cluster.nodes, namespaces, strict=True):
+def test_every_namespace_is_on_its_node(cluster: Cluster, namespaces: list[str]) -> None:
+    for node, namespace, how in zip(cluster.nodes, namespaces, (call, acall, call), strict=True):
         tier, steps = RedisTier(cluster.url, namespace=namespace, budget=2), Steps(namespace, limit=10)
         how(tier, steps.write(b"k", b"v", 0))
         assert how(tier, steps.get(b"k")) == b"v"
@@ -89,18 +96,19 @@ def test_a_slot_that_moves(cluster: Cluster, namespaces: list[str], how: Callabl
     tier.close()
 
 
-def test_a_cluster_that_is_partly_down(cluster: Cluster, namespaces: list[str], how: Callable[..., Any]) -> None:
+def test_a_cluster_that_is_partly_down(cluster: Cluster, namespaces: list[str]) -> None:
     namespace = namespaces[1]
     steps = Steps(namespace)
     cluster.nodes[0].kill()
     tier = RedisTier(cluster.url, namespace=namespace, budget=2)
     eventually(lambda: b"cluster_state:fail" in cluster.nodes[1].command("CLUSTER", "INFO"), "it is noticed")
-    with pytest.raises(RedisUnavailable) as caught:
-        how(tier, steps.get(b"k"))
-    assert caught.value.reason == "clusterdown"
+    for how in (call, acall):
+        with pytest.raises(RedisUnavailable) as caught:
+            how(tier, steps.get(b"k"))
+        assert caught.value.reason == "clusterdown"
     assert tier.breaker.state == "closed"
     cluster.nodes[1].command("CONFIG", "SET", "cluster-require-full-coverage", "no")
-    eventually(lambda: succeeds(how, tier, steps.write(b"k", b"v", 0)), "the rest serves")
+    eventually(lambda: succeeds(call, tier, steps.write(b"k", b"v", 0)), "the rest serves")
     tier.close()
 
 
@@ -162,6 +170,18 @@ def test_sentinels_that_refuse_that_are_away_and_that_are_silent(sentinels: Sent
         asyncio.run(ask(sentinels.url))
     asyncio.run(ask(sentinels.url + "?sentinel_password=pw"))
     second.resume()
+
+
+def test_what_is_no_primary_any_more_is_not_used(sentinels: Sentinels) -> None:
+    steps = Steps("app")
+    tier = RedisTier(sentinels.url, namespace="app", budget=0.5)
+    tier.route.moved(Address("127.0.0.1", sentinels.replica.port))
+    for way in (call, acall):
+        with pytest.raises(RedisUnavailable, match="no primary any more"):
+            way(tier, steps.get(b"k"))
+        way(tier, steps.write(b"k", b"v", 0))
+        tier.route.moved(Address("127.0.0.1", sentinels.replica.port))
+    tier.close()
 
 
 def test_no_sentinel_at_all(how: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from overdrive._tiers.l2.positions import StreamId
@@ -11,6 +12,7 @@ from overdrive.exceptions import TierUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from overdrive._core import Coherence
     from overdrive._tiers.driving import IO
     from overdrive._tiers.l2.canary import Canary
     from overdrive._tiers.l2.epochs import TagEpochs
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from overdrive._tiers.l2.tracking import Tracking
 
 __all__ = ("Backplane",)
+
+_EVERYTHING = (EVERYTHING,)
 
 
 class Backplane:
@@ -46,6 +50,7 @@ class Backplane:
         leases: Leases,
         recovery: Recovery,
         canary: Canary,
+        coherence: Coherence,
         tracking: Tracking | None,
     ) -> None:
         self.redis = redis
@@ -56,6 +61,7 @@ class Backplane:
         self.canary = canary
         self._epochs = epochs
         self._tracking = tracking
+        self._coherence = coherence
 
     @property
     def attach_id(self) -> bytes:
@@ -68,34 +74,41 @@ class Backplane:
         return self._epochs.known_clock
 
     def start(self) -> None:
-        """Listen, if this process does not yet."""
-        self.listener.start()
-        self.canary.start()
+        """Listen, if this process does not yet, as after a fork; costs next to nothing if it does."""
+        if not self.listener.is_started:
+            self.listener.start()
+            self.canary.start()
 
     def writing(self, key: bytes, version: int) -> None:
         """Expect that Redis reports that this instance has written a key."""
         if self._tracking is not None:
             self._tracking.writing(key, version)
 
-    def is_known_dead(self, epoch: int, hashes: tuple[int, ...]) -> bool:
-        """Return whether it is known here that a value's tags, or everything, were invalidated after its load began."""
-        return self._epochs.judge(epoch, (EVERYTHING, *hashes)).dead
-
-    async def is_dead(self, io: IO, epoch: int, hashes: tuple[int, ...]) -> bool:
+    def judge(self, epoch: int, hashes: tuple[int, ...]) -> bool | None:
         """Return whether one of a value's tags, or everything, was invalidated after its load began at `epoch`.
 
-        Raises:
-            TierUnavailable: that is not known here, and Redis does not answer.
+        `None`: that is not known here.
         """
-        everything = (EVERYTHING, *hashes)
         if self.recovery.pending and self.recovery.covers_tags(map(tag_text, hashes)):
             return True
+        verdict = self._epochs.judge(epoch, (EVERYTHING, *hashes) if hashes else _EVERYTHING)
+        if verdict.dead:
+            return True
+        # What is known of tags is as old as what was heard of other instances.
+        return None if verdict.unknown or self._coherence.trusted_until < monotonic() else False
+
+    async def is_dead(self, io: IO, epoch: int, hashes: tuple[int, ...]) -> bool:
+        """Return the same, and ask Redis for what is not known.
+
+        Raises:
+            TierUnavailable: it does not answer.
+        """
+        known = self.judge(epoch, hashes)
+        if known is not None:
+            return known
         generation = self._epochs.generation
-        verdict = self._epochs.judge(epoch, everything)
-        if verdict.dead or not verdict.unknown:
-            return verdict.dead
         clocks = await io.redis(self.redis, self.steps.tag_epochs([tag_text(value) for value in hashes]))
-        self._epochs.learn_looked_up(dict(zip(everything, clocks, strict=True)), generation)
+        self._epochs.learn_looked_up(dict(zip((EVERYTHING, *hashes), clocks, strict=True)), generation)
         return max(clocks) > epoch
 
     async def barrier(self, io: IO, timeout: float) -> bool:

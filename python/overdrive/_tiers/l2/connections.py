@@ -9,26 +9,38 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from functools import lru_cache
+from socket import SHUT_RDWR
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from overdrive._tiers.l2.resp import NOTHING, Push, Reader, ReplyError, make_reader, pack
-from overdrive.exceptions import MissingExtraError
+from overdrive._tiers.l2.resp import NOTHING, ProtocolError, Push, Reader, ReplyError, make_reader, pack
+from overdrive.exceptions import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
     from overdrive._tiers.l2.resp import Reply
     from overdrive._tiers.l2.step import Argument
-    from overdrive._tiers.l2.url import Address, Target
+    from overdrive._tiers.l2.url import Address, Target, Tls
 
     #: A connection of redis-py, whose classes for blocking code and for asyncio have no common one.
     Owner: TypeAlias = Any
 
-__all__ = ("AsyncLink", "Link", "RefusedLogin", "key_slot", "open_async_link", "open_link", "require_client")
+__all__ = (
+    "AsyncLink",
+    "Link",
+    "RefusedLogin",
+    "key_slot",
+    "open_async_link",
+    "open_link",
+    "require_client",
+    "tls_context",
+)
 
 CHUNK: Final = 65536
 
@@ -65,7 +77,7 @@ class Link:
         self.served = False  # whether a reply ever came, which tells a connection that died from a server that is away
 
     def exchange(self, request: bytes, deadline: float) -> Reply:
-        """Send one packed command and return its reply.
+        """Send one packed command and return its reply. With protocol 3 a `Push` may come first: use `send` and `read`.
 
         Raises:
             TimeoutError: at the deadline.
@@ -99,6 +111,11 @@ class Link:
             reader.feed(received)
         return reply
 
+    def abort(self) -> None:
+        """Make a wait of another thread end now, with an error."""
+        with suppress(OSError):  # it is closed already, or was never connected: nothing waits
+            self._socket.shutdown(SHUT_RDWR)
+
     def fileno(self) -> int:
         """Return the descriptor of the socket, -1 once closed."""
         return self._socket.fileno()
@@ -125,7 +142,7 @@ class AsyncLink(asyncio.Protocol):
         self._owner: object = None  # redis-py's connection, which closes the transport when it goes
         self.address: Final = address
         self.served = False
-        self.lost: BaseException | None = None
+        self.lost: OSError | None = None
 
     def adopt(self, transport: asyncio.Transport, owner: object) -> None:
         """Take over the transport of `owner`."""
@@ -173,7 +190,7 @@ class AsyncLink(asyncio.Protocol):
             raise replies[-1]
         return replies
 
-    def abort(self, reason: BaseException | None = None) -> None:
+    def abort(self, reason: OSError | None = None) -> None:
         """Close it at once; who waits for a reply gets `reason`."""
         self._lose(reason or ConnectionAbortedError("the connection was closed"))
 
@@ -185,18 +202,21 @@ class AsyncLink(asyncio.Protocol):
             while (reply := reader.gets()) is not NOTHING:
                 if isinstance(reply, Push):
                     continue
+                if not sinks:
+                    self._lose(ConnectionAbortedError("a reply came that nobody asked for"))
+                    return
                 self.served = True
                 sinks.popleft()(reply)
-        except IndexError:
-            self._lose(ConnectionAbortedError("a reply came that nobody asked for"))
-        except ConnectionError as error:  # what came is no reply
+        except ProtocolError as error:
             self._lose(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those that wait."""
-        self._lose(exc or ConnectionResetError("the server closed the connection"))
+        if not isinstance(exc, OSError):
+            exc = ConnectionResetError(str(exc or "the server closed the connection"))
+        self._lose(exc)
 
-    def _lose(self, reason: BaseException) -> None:
+    def _lose(self, reason: OSError) -> None:
         if self.lost is not None:
             return
         self.lost = reason
@@ -264,6 +284,29 @@ async def open_async_link(
     return link
 
 
+@lru_cache(16)
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return what TLS is done with; kept, as reading certificates takes longer than many a call may.
+
+    Raises:
+        ConfigError: a file cannot be read, or holds no certificate or key.
+    """
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_certs)
+        if tls.certfile is not None:
+            context.load_cert_chain(tls.certfile, tls.keyfile)
+    except OSError as error:
+        raise ConfigError(
+            f"tls: {error} (ca_certs {tls.ca_certs}, certfile {tls.certfile}, keyfile {tls.keyfile})"
+        ) from error
+    context.check_hostname = tls.verify and tls.check_hostname
+    if not tls.verify:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def key_slot(key: bytes) -> int:
     """Return the slot of a cluster that `key` is in."""
     require_client()
@@ -278,7 +321,9 @@ def require_client() -> None:
     Raises:
         MissingExtraError: it is not installed.
     """
+    # Both, as importing takes longer than a call may.
     _blocking_client()
+    _asyncio_client()
 
 
 def _left(deadline: float) -> float:
@@ -316,17 +361,11 @@ def _connection(client: _Client, target: Target, address: Address, timeout: floa
     if not address.port:
         return client.unix(path=address.host, **options)
     options |= {"host": address.host, "port": address.port, "socket_keepalive": True}
-    tls = target.tls
-    if tls is None:
+    if target.tls is None:
         return client.plain(**options)
-    return client.tls(
-        **options,
-        ssl_ca_certs=tls.ca_certs,
-        ssl_certfile=tls.certfile,
-        ssl_keyfile=tls.keyfile,
-        ssl_cert_reqs="required" if tls.verify else "none",
-        ssl_check_hostname=tls.check_hostname,
-    )
+    connection = client.tls(**options)
+    connection.context = tls_context(target.tls)
+    return connection
 
 
 def _run(connect: Callable[[], None]) -> None:
@@ -364,7 +403,7 @@ def _missing(error: ImportError) -> MissingExtraError:
 @lru_cache(1)
 def _blocking_client() -> _Client:
     try:
-        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.connection import Connection, UnixDomainSocketConnection
     except ImportError as error:
         raise _missing(error) from error
 
@@ -377,17 +416,32 @@ def _blocking_client() -> _Client:
         def on_connect_check_health(self, check_health: bool = True) -> None:
             """Leave logging in to the caller."""
 
-    return _Client(
-        plain=type("Plain", (Opened, Connection), {}),
-        tls=type("Encrypted", (Opened, SSLConnection), {}),
-        unix=type("Local", (Opened, UnixDomainSocketConnection), {}),
-    )
+    class Plain(Opened, Connection):
+        """Over a port."""
+
+    class Encrypted(Opened, Connection):
+        """Over a port, with TLS."""
+
+        context: ssl.SSLContext
+
+        def _connect(self) -> socket.socket:
+            connected: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+            try:
+                return self.context.wrap_socket(connected, server_hostname=self.host)
+            except BaseException:
+                connected.close()
+                raise
+
+    class Local(Opened, UnixDomainSocketConnection):
+        """Over a Unix socket."""
+
+    return _Client(Plain, Encrypted, Local)
 
 
 @lru_cache(1)
 def _asyncio_client() -> _Client:
     try:
-        from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.asyncio.connection import Connection, UnixDomainSocketConnection
     except ImportError as error:
         raise _missing(error) from error
 
@@ -400,8 +454,18 @@ def _asyncio_client() -> _Client:
         async def on_connect_check_health(self, check_health: bool = True) -> None:
             """Leave logging in to the caller."""
 
-    return _Client(
-        plain=type("Plain", (Opened, Connection), {}),
-        tls=type("Encrypted", (Opened, SSLConnection), {}),
-        unix=type("Local", (Opened, UnixDomainSocketConnection), {}),
-    )
+    class Plain(Opened, Connection):
+        """Over a port."""
+
+    class Encrypted(Opened, Connection):
+        """Over a port, with TLS."""
+
+        context: ssl.SSLContext
+
+        def _connection_arguments(self) -> dict[str, Any]:
+            return {**super()._connection_arguments(), "ssl": self.context}
+
+    class Local(Opened, UnixDomainSocketConnection):
+        """Over a Unix socket."""
+
+    return _Client(Plain, Encrypted, Local)

@@ -34,6 +34,7 @@ __all__ = ("Lane",)
 MOST_READS: Final = 128
 #: In the place of the number of replies that are to come: who waited for them was told that they did not.
 EXPIRED: Final = -1
+CLOSED: Final = RedisUnavailable("closed", "the tier was closed")
 
 
 class Request:
@@ -79,7 +80,6 @@ class Lane:
         breaker: is told what came of each batch.
         budget: seconds from the tick that a step is asked for to its result or error.
         name: what the connection is called in `CLIENT LIST`.
-        report: is told of every error that a task gets.
     """
 
     def __init__(
@@ -89,14 +89,12 @@ class Lane:
         breaker: Breaker,
         budget: float,
         name: str,
-        report: Callable[[RedisUnavailable], None],
     ) -> None:
         self.loop: Final = loop
         self._route = route
         self._breaker = breaker
         self._budget = budget
         self._name = name
-        self._report = report
         self._queue: list[Request] = []
         self._again: list[tuple[Request, Batch]] = []
         self._permit = 0
@@ -107,6 +105,7 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: AsyncGenerator[None, None] | None = None
         self.retries = 0
+        self.closed = False
 
     @property
     def connections(self) -> int:
@@ -136,11 +135,11 @@ class Lane:
 
     def shut(self) -> None:
         """Close the connection, without waiting until that is done."""
+        self.closed = True
         for task in [*self._tasks]:
             task.cancel()
-        error = RedisUnavailable("closed", "the tier was closed")
         for batch in self._parked:
-            self._drop(batch, error)
+            self._drop(batch, CLOSED)
         self._parked.clear()
         for link in {*self._users, *([self._link] if self._link else [])}:
             link.abort()
@@ -159,6 +158,9 @@ class Lane:
         self._start(Batch([request for request, _ in again], deadline, max(batch.permit for _, batch in again)))
 
     def _start(self, batch: Batch) -> None:
+        if self.closed:
+            self._drop(batch, CLOSED)
+            return
         batch.timer = self.loop.call_later(max(0.0, batch.deadline - monotonic()), self._expire, batch)
         if self._link is not None and self._link.lost is None:
             self._send(batch, self._link)
@@ -217,7 +219,8 @@ class Lane:
             for batch in parked:
                 self._drop(batch, failure)
             # One attempt is one failure, however many waited for it.
-            self._breaker.fail(max(batch.permit for batch in parked) if parked else 0, str(failure))
+            if parked:
+                self._breaker.fail(max(batch.permit for batch in parked), str(failure))
             return
         except BaseException:
             self._opening = None
@@ -253,8 +256,14 @@ class Lane:
             for request, value in zip(reads, reply, strict=True):
                 self._resolve(request, value)
             self._count_down(batch, len(reads))
-        else:
-            for request in reads:
+            return
+        for request in reads:
+            if isinstance(reply, ReplyError):
+                # Each by itself is perhaps allowed, and on the right node, and else has an error of its own.
+                request.packed = request_of(request.step)
+                self._repeat(request, batch)
+                self._count_down(batch, 1)
+            else:
                 self._deliver(batch, request, reply)
 
     def _deliver(self, batch: Batch, request: Request, reply: Reply) -> None:
@@ -384,9 +393,7 @@ class Lane:
     def _give_up(self, request: Request, failure: RedisUnavailable) -> None:
         if not request.future.done():
             # Each its own: an exception that several tasks raise collects the tracebacks of all.
-            error = RedisUnavailable(*failure.args)
-            self._report(error)
-            request.future.set_exception(error)
+            request.future.set_exception(RedisUnavailable(*failure.args))
 
     def _retire(self, link: AsyncLink) -> None:
         if self._link is link:

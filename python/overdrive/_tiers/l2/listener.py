@@ -125,6 +125,11 @@ class Listener:
 
     # --- life -------------------------------------------------------------------------------------
 
+    @property
+    def is_started(self) -> bool:
+        """Whether this process listens, or has been told to stop."""
+        return self._thread is not None or self._closing.is_set()
+
     def start(self) -> None:
         """Start to listen, if this process does not listen yet; costs next to nothing if it does.
 
@@ -133,11 +138,20 @@ class Listener:
         if self._thread is None and not self._closing.is_set():
             with self._lock:
                 if self._thread is None and not self._closing.is_set():
-                    self._state = "attaching"
-                    self._thread = threading.Thread(
-                        target=_run, args=(weakref.ref(self), self._closing), name="overdrive-listener", daemon=True
-                    )
-                    self._thread.start()
+                    self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=_run, args=(weakref.ref(self), self._closing), name="overdrive-listener", daemon=True
+        )
+        self._state = "attaching"
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter goes down: memory stays untrusted
+            self._state = "lost"
+            self._last_error = str(error)
+        else:
+            self._thread = thread
 
     def close(self, timeout: float = 1.0) -> None:
         """Stop to listen and to trust memory; wait for the thread for at most `timeout` seconds."""

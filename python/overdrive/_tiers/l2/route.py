@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Question", "Route")
 
+ROLE: Final = pack(("ROLE",))
+
 
 class Question(NamedTuple):
     """A command for a server that knows where another one is."""
@@ -75,19 +77,33 @@ class Route:
         """Connect to another node, which a reply named."""
         limit = self._limit(deadline)
         try:
-            return open_link(self.target, address, deadline=limit, protocol=protocol, name=name)
+            link = open_link(self.target, address, deadline=limit, protocol=protocol, name=name)
+            if self.target.kind == "sentinel":
+                try:
+                    self._check_role(link.exchange(ROLE, limit), address)
+                except BaseException:
+                    link.close()
+                    raise
         except OSError:
             self.forget(address)
             raise
+        return link
 
     async def aopen_at(self, address: Address, deadline: float, *, protocol: int = 2, name: str = "") -> AsyncLink:
         """Connect to another node, which a reply named."""
         limit = self._limit(deadline)
         try:
-            return await open_async_link(self.target, address, deadline=limit, protocol=protocol, name=name)
+            link = await open_async_link(self.target, address, deadline=limit, protocol=protocol, name=name)
+            if self.target.kind == "sentinel":
+                try:
+                    self._check_role((await link.exchange(ROLE, deadline=limit))[0], address)
+                except BaseException:
+                    link.abort()
+                    raise
         except OSError:
             self.forget(address)
             raise
+        return link
 
     def forget(self, address: Address) -> None:
         """Look for the server anew before the next connection, unless that was done since."""
@@ -98,6 +114,12 @@ class Route:
         """Take the word of a node that the namespace is at `address` now."""
         self._address = address
         self._learn([address])
+
+    @staticmethod
+    def _check_role(reply: Reply, address: Address) -> None:
+        # A sentinel that was cut off names a primary that the others gave up. A user who may not ask is believed.
+        if isinstance(reply, list) and reply[0] != b"master":
+            raise ConnectionError(f"{address} is no primary any more")
 
     def _limit(self, deadline: float) -> float:
         return min(deadline, monotonic() + self._connect_timeout)

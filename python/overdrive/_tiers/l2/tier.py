@@ -14,11 +14,12 @@ import threading
 import time
 import weakref
 from collections import Counter
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from overdrive._tiers.l2.breaker import Breaker, BreakerStats, Change
-from overdrive._tiers.l2.connections import require_client
+from overdrive._tiers.l2.connections import require_client, tls_context
 from overdrive._tiers.l2.lane import Lane
 from overdrive._tiers.l2.pool import Pool, PoolExhausted
 from overdrive._tiers.l2.reasons import DENIED, RedisUnavailable, of_failure, of_reply
@@ -42,6 +43,10 @@ __all__ = ("RedisHealth", "RedisStats", "RedisTier")
 T = TypeVar("T")
 
 logger: Final = logging.getLogger("overdrive")
+
+#: A call that has waited for a connection for more than this part of its budget leaves the server too little of it
+#: to be blamed for a timeout.
+MOST_WAITED: Final = 0.3
 
 
 class RedisStats(NamedTuple):
@@ -118,7 +123,10 @@ class RedisTier:
         self.namespace: Final = namespace
         self.budget: Final = budget
         slot_key = Steps(namespace).stream
+        # Now, as neither is done within a budget.
         require_client()
+        if self.target.tls is not None:
+            tls_context(self.target.tls)
         self.route: Final = Route(self.target, slot_key, min(connect_timeout, budget))
         self.breaker: Final = Breaker(clock=clock)
         self.breaker.subscribe(self._log_change)
@@ -126,7 +134,7 @@ class RedisTier:
         self._max_request = max_request
         self._name = f"overdrive:{namespace}"
         self._closed = False
-        self._denied = ""
+        self._denied: dict[str, str] = {}  # by the name of the step
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -156,17 +164,18 @@ class RedisTier:
         except PoolExhausted:
             # Our own load says nothing about the server.
             breaker.release(permit)
-            raise self._counted(RedisUnavailable("busy", self._busy())) from None
+            raise self._counted(step, RedisUnavailable("busy", self._busy())) from None
         except OSError as error:
             failure = of_failure(error, self.route.address or self.target)
             breaker.fail(permit, str(failure))
-            raise self._counted(failure) from error
+            raise self._counted(step, failure) from error
         except BaseException:
             breaker.release(permit)
             raise
         breaker.succeed(permit)
         if isinstance(reply, ReplyError):
-            raise self._counted(of_reply(reply))
+            raise self._counted(step, of_reply(reply))
+        self._allowed(step)
         return step.parse(reply)
 
     async def acall(self, step: Step[T]) -> T:
@@ -180,14 +189,21 @@ class RedisTier:
         request = None if plain else request_of(step)
         permit = self._admit(step, len(request or b""))
         loop = asyncio.get_running_loop()
-        lane = self._lanes.get(id(loop)) or self._new_lane(loop)
-        result: T = await lane.submit(step, request, permit)
+        lane = self._lanes.get(id(loop))
+        if lane is None or lane.closed:
+            lane = self._new_lane(loop)
+        try:
+            result: T = await lane.submit(step, request, permit)
+        except RedisUnavailable as error:
+            self._counted(step, error)
+            raise
+        self._allowed(step)
         return result
 
     def _admit(self, step: Step[Any], size: int) -> int:
         if size > self._max_request:
             text = f"a request of {size} bytes exceeds max_request {self._max_request}"
-            raise self._counted(RedisUnavailable("too large", text))
+            raise self._counted(step, RedisUnavailable("too large", text))
         if self._closed:
             raise RedisUnavailable("closed", "the tier was closed")
         permit = self.breaker.admit()
@@ -200,6 +216,7 @@ class RedisTier:
     def _run(self, step: Step[Any], request: bytes, deadline: float) -> Reply:
         pool = self._pool
         link = pool.take(deadline)
+        waited = self.budget - (deadline - monotonic())
         hops = 0
         retried = False
         while True:
@@ -207,6 +224,8 @@ class RedisTier:
                 reply = link.exchange(request, deadline)
             except BaseException as error:
                 pool.discard(link)
+                if isinstance(error, TimeoutError) and waited > MOST_WAITED * self.budget:
+                    raise PoolExhausted from error
                 if not self._may_repeat(error, step, used=link.served, retried=retried):
                     raise
                 retried = True
@@ -275,8 +294,9 @@ class RedisTier:
 
     def health(self) -> RedisHealth:
         """Return how it is, by what calls came to; asks nothing of the server."""
-        if self._denied:
-            return RedisHealth("denied", self._denied, self.breaker.retry_in)
+        denied = next(iter([*self._denied.values()]), "")
+        if denied:
+            return RedisHealth("denied", denied, self.breaker.retry_in)
         if self.breaker.state == "closed":
             return RedisHealth("ok")
         return RedisHealth("degraded", self.breaker.reason, self.breaker.retry_in)
@@ -318,7 +338,8 @@ class RedisTier:
         self._pool.close()
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
-            if not lane.loop.is_closed():
+            # A loop that is closed, perhaps just now, took its connection along.
+            with suppress(RuntimeError):
                 lane.loop.call_soon_threadsafe(lane.shut)
 
     async def aclose(self) -> None:
@@ -333,31 +354,32 @@ class RedisTier:
             for key, lane in [*self._lanes.items()]:
                 if lane.loop.is_closed():
                     del self._lanes[key]
-            lane = Lane(loop, self.route, self.breaker, self.budget, self._name, self._count)
+            lane = Lane(loop, self.route, self.breaker, self.budget, self._name)
             self._lanes[id(loop)] = lane
         return lane
 
     def _busy(self) -> str:
         return f"none of {self._max_connections} connections became free within {self.budget:g} s"
 
-    def _counted(self, error: RedisUnavailable) -> RedisUnavailable:
-        self._count(error)
-        return error
-
-    def _count(self, error: RedisUnavailable) -> None:
+    def _counted(self, step: Step[Any], error: RedisUnavailable) -> RedisUnavailable:
         with self._lock:
             self._errors[error.reason] += 1
             first = error.reason in DENIED and not self._denied
-            if first:
-                self._denied = str(error)
+            if error.reason in DENIED:
+                self._denied[step.name] = str(error)
         if first:
             logger.error("%s: %s", self._label(), error)
+        return error
+
+    def _allowed(self, step: Step[Any]) -> None:
+        if self._denied and self._denied.pop(step.name, "") and not self._denied:
+            logger.info("%s: is allowed again what it needs", self._label())
 
     def _log_change(self, change: Change) -> None:
         if change.new == "closed":
-            self._denied = ""
+            self._denied.clear()
             logger.info("%s: available again after %.1f s", self._label(), change.lasted)
-        elif change.old == "closed":
+        elif change.old == "closed" and not self._denied:  # of which an error was logged
             logger.warning("%s: unavailable, is asked again in %.1f s: %s", self._label(), change.pause, change.reason)
 
     def _label(self) -> str:

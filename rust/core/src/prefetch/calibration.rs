@@ -3,7 +3,7 @@
 //! The share of a successor says how often it came *next*. What a prefetch is worth is another question:
 //! whether the key is asked for, as one that would have been missed, before the entry leaves the cache. That
 //! depends on the traffic as much as on the share, and is therefore not assumed but measured, for each class
-//! of share, of support and of distance. A class that was not measured yet predicts nothing.
+//! of share, of support and of distance.
 
 use super::lookahead::Step;
 
@@ -76,10 +76,14 @@ impl Calibration {
         cell.right += f32::from(u8::from(right));
     }
 
-    /// Whether predictions of a class come true at least as often.
+    /// Whether predictions of a class come true at least as often. One that was not measured yet is as good as
+    /// the same with less support: as rows fill up together, all predictions may be of a new class at once.
     pub fn reaches(&self, class: Class, precision: f32) -> bool {
-        let cell = self.cells[usize::from(class.0)];
-        cell.total >= ENOUGH && cell.right >= precision * cell.total
+        let at = usize::from(class.0);
+        let mut less_support =
+            (0..=at / DEPTHS % SUPPORTS).map(|less| self.cells[at - less * DEPTHS]);
+        let measured = less_support.find(|cell| cell.total >= ENOUGH);
+        measured.is_some_and(|cell| cell.right >= precision * cell.total)
     }
 
     /// Forgets everything.
@@ -125,6 +129,19 @@ mod tests {
         }
         assert!(calibration.reaches(class, 0.75));
         assert!(!calibration.reaches(class, 0.76));
+    }
+
+    #[test]
+    fn a_class_that_was_not_measured_is_as_good_as_with_less_support() {
+        let mut calibration = Calibration::default();
+        for _ in 0..20 {
+            calibration.count(Class::of(&step(0.6, 2, 2)), true);
+        }
+        let reaches = |step| calibration.reaches(Class::of(&step), 0.9);
+        assert!(reaches(step(0.6, 60, 2)));
+        assert!(!reaches(step(0.6, 1, 2)));
+        assert!(!reaches(step(0.6, 60, 1)));
+        assert!(!reaches(step(0.4, 60, 2)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub const MAX_DEPTH: u8 = 16;
 /// The distance at which successors are counted besides those that come right after.
 pub const LEAP: u8 = MAX_DEPTH / 2;
 /// Keys that are named at most.
-pub const MAX_STEPS: usize = 48;
+pub const MAX_STEPS: usize = 32;
 /// The least share of a successor that is named.
 const LEAST_SHARE: f32 = 0.2;
 /// The least confidence of a path that is followed.

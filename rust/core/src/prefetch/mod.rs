@@ -35,8 +35,11 @@ use successors::{Row, Successors};
 
 use crate::sample::mix;
 
-/// Proposals whose class is remembered until they are issued.
-const REMEMBERED: usize = 128;
+/// Places for the latest proposals; a power of two.
+const LATEST: usize = 512;
+/// Requests within which a key is proposed once: along a chain it would be at each of them, and if it was not
+/// issued the first time, it is most likely in the cache.
+const ONCE_IN: u64 = MAX_DEPTH as u64;
 /// Requests that predictions are watched for, until entries were seen to leave.
 const FIRST_HORIZON: f32 = 512.0;
 const LONGEST_HORIZON: f32 = 1_048_576.0;
@@ -104,10 +107,20 @@ pub struct Stats {
     pub wasted: u64,
     /// Asked for while they were fetched.
     pub late: u64,
+    /// Could not be fetched.
+    pub failed: u64,
     /// Not proposed because the guard was closed.
     pub guarded: u64,
     /// Not proposed because the budget was spent.
     pub over_budget: u64,
+}
+
+/// A key that was proposed, why, and when; never, if that is 0.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proposal {
+    key: u64,
+    class: Option<Class>,
+    tick: u64,
 }
 
 /// Learns from requests, and proposes keys to fetch.
@@ -129,8 +142,8 @@ pub struct Predictor {
     horizon: f32,
     tick: u64,
     proposals: [u64; MAX_STEPS],
-    remembered: [(u64, Option<Class>); REMEMBERED],
-    remember_at: usize,
+    /// By key, in no order; of two that share a place the later one is there.
+    latest: [Proposal; LATEST],
     stats: Stats,
 }
 
@@ -155,8 +168,7 @@ impl Predictor {
             horizon: FIRST_HORIZON,
             tick: 0,
             proposals: [0; MAX_STEPS],
-            remembered: [(0, None); REMEMBERED],
-            remember_at: 0,
+            latest: [Proposal::default(); LATEST],
             stats: Stats::default(),
             config,
         })
@@ -194,8 +206,8 @@ impl Predictor {
 
     /// Notes that a proposed key is being fetched.
     pub fn issued(&mut self, key: u64) {
-        let known = self.remembered.iter().find(|(known, _)| *known == key);
-        let class = known.and_then(|&(_, class)| class);
+        let latest = self.latest[place(key)];
+        let class = latest.class.filter(|_| latest.key == key);
         self.pending.issue(key, class, self.tick);
         self.tokens = (self.tokens - 1.0).max(-BURST);
         self.stats.issued += 1;
@@ -230,6 +242,12 @@ impl Predictor {
         if let Some(age) = self.outcome(key, false) {
             self.stayed(age);
         }
+    }
+
+    /// Notes that a key could not be fetched: a load was spent on nothing.
+    pub fn failed(&mut self, key: u64) {
+        self.stats.failed += 1;
+        self.outcome(key, false);
     }
 
     /// What it has done.
@@ -308,8 +326,7 @@ impl Predictor {
         self.depth = LEAST_DEPTH;
         self.horizon = FIRST_HORIZON;
         self.tick = 0;
-        self.remembered = [(0, None); REMEMBERED];
-        self.remember_at = 0;
+        self.latest = [Proposal::default(); LATEST];
         self.stats = Stats::default();
     }
 
@@ -338,6 +355,10 @@ impl Predictor {
         let given_up = self.tick.saturating_sub((self.horizon * GIVEN_UP) as u64);
         for at in 0..self.ahead.steps().len() {
             let step = self.ahead.steps()[at];
+            let latest = self.latest[place(step.key)];
+            if latest.key == step.key && latest.tick > 0 && self.tick - latest.tick < ONCE_IN {
+                continue;
+            }
             let known = self.pending.get(step.key);
             let is_known = known.is_some();
             if known.is_some_and(|known| known.kind == Kind::Issued && known.tick >= given_up) {
@@ -347,8 +368,11 @@ impl Predictor {
             if self.is_allowed(&step, class, count) {
                 self.proposals[count] = step.key;
                 count += 1;
-                self.remembered[self.remember_at] = (step.key, Some(class));
-                self.remember_at = (self.remember_at + 1) % REMEMBERED;
+                self.latest[place(step.key)] = Proposal {
+                    key: step.key,
+                    class: Some(class),
+                    tick: self.tick,
+                };
             } else if !is_known && self.is_turn_of(&step, depth) {
                 self.pending.watch(step.key, class, self.tick);
             }
@@ -405,4 +429,8 @@ impl Predictor {
         self.horizon = (self.horizon + (age - self.horizon) * HORIZON_RATE)
             .clamp(FIRST_HORIZON / 8.0, LONGEST_HORIZON);
     }
+}
+
+fn place(key: u64) -> usize {
+    mix(key) as usize & (LATEST - 1)
 }
