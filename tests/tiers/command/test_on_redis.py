@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +187,37 @@ def test_a_namespace_that_is_not_there_is_named(overdrive: Run, make: Make, redi
     assert done.status == 2
     assert "has nothing of a namespace 'shp'" in done.err
     assert not redis_server.command("KEYS", "{shp}*")
+
+
+def rights() -> tuple[list[str], list[str]]:
+    """Return what docs/operations.md says that looking takes, and what purging, repairing and the canary do besides."""
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Rights in Redis")[2]
+    command = section.partition("```\n")[2].partition("```")[0].split()
+    return command[2:], re.findall(r"\+[a-z|]+", section.rpartition("```")[2])
+
+
+def test_rights_are_those_that_the_page_names(overdrive: Run, make: Make, redis_server: Server) -> None:
+    fill(make, redis_server.url)
+    looking, changing = rights()
+    redis_server.command("ACL", "SETUSER", *looking)
+    url = f"redis://operator:password@127.0.0.1:{redis_server.port}"
+    facts = overdrive("status", *at(url), "--json").document["l2"]
+    assert (facts["state"], facts["server"], facts["connections"]) == ("up", f"redis {version(redis_server)}", 1)
+    for action in (["keys"], ["inspect", "user:1"], ["verify"]):
+        assert overdrive(*action, *at(url)).status == 0
+    for action in (["purge", "user:1"], ["canary"]):
+        done = overdrive(*action, *at(url))
+        assert done.status == 2
+        assert "right" in done.err or "NOPERM" in done.err
+    redis_server.command("ACL", "SETUSER", "operator", *changing)
+    for action in (["purge", "user:1", "--tag", "users"], ["canary"], ["purge", "--all", "--yes"]):
+        assert overdrive(*action, *at(url)).status == 0
+
+
+def version(server: Server) -> str:
+    found: str = server.command("INFO", "server")["redis_version"]
+    return found
 
 
 def test_a_user_with_few_rights_still_sees_something(overdrive: Run, make: Make, redis_server: Server) -> None:
