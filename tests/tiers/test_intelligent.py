@@ -311,6 +311,19 @@ with IntelligentCache() as cache:
     assert "apsw" in done.stderr
 
 
+def test_a_disk_that_cannot_be_used_is_done_without(make: Callable[..., IntelligentCache], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = make(cache_dir=tmp_path / "file")
+    cache.set("k", 1)
+    assert cache.get("k") == 1
+    assert cache.get_or_load("l", str) == "l"
+    cache.invalidate("k")
+    assert cache.get("k") is None
+    health = cache.health()
+    assert (health.state, health.l3.state) == ("down", "down")
+    assert "file" in health.l3.reason
+
+
 # --- what it shows ------------------------------------------------------------------------------------
 
 

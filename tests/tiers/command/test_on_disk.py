@@ -64,7 +64,7 @@ def test_status_tells_how_the_disk_is(overdrive: Run, make: Make, disk: list[str
     assert facts["bytes"] < facts["file_bytes"]
     shown = overdrive("status", *disk).out
     assert "namespace  shop\n\nl3\n  state" in shown
-    assert "  entries          4\n" in shown
+    assert "  entries                4\n" in shown
 
 
 def test_a_damaged_shard_shows(overdrive: Run, make: Make, disk: list[str], tmp_path: Path) -> None:
