@@ -57,7 +57,7 @@ def test_status_tells_how_the_disk_is(overdrive: Run, make: Make, disk: list[str
     fill(make)
     done = overdrive("status", *disk, "--json")
     assert done.status == 0
-    assert list(done.document) == ["namespace", "l3"]
+    assert list(done.document) == ["namespace", "l3", "hints"]
     facts = done.document["l3"]
     assert (facts["state"], facts["entries"], facts["shards"], facts["set_aside"]) == ("up", 4, 8, 0)
     assert facts["directory"] == str(tmp_path / "disk" / NAMESPACE)

@@ -47,6 +47,18 @@ def test_status_tells_how_the_server_is(overdrive: Run, make: Make, server: Serv
     assert f"  address           127.0.0.1:{server.port}\n" in overdrive("status", *at(server.url)).out
 
 
+def test_a_policy_that_evicts_what_must_stay_is_pointed_at(
+    overdrive: Run, make: Make, start_server: Callable[..., Server]
+) -> None:
+    server = start_server(maxmemory="50mb", maxmemory_policy="allkeys-lru")
+    fill(make, server.url)
+    done = overdrive("status", *at(server.url))
+    assert done.status == 0
+    assert "maxmemory-policy allkeys-lru may evict what invalidated tags are known by" in done.out
+    server.command("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+    assert overdrive("status", *at(server.url), "--json").document["hints"] == []
+
+
 def test_without_a_limit_entries_are_not_counted(overdrive: Run, make: Make, redis_server: Server) -> None:
     fill(make, redis_server.url)
     assert overdrive("status", *at(redis_server.url), "--json").document["l2"]["entries"] is None
@@ -103,6 +115,7 @@ def test_what_tags_have_ended_is_dead(overdrive: Run, make: Make, server: Server
     cache.invalidate_tags("admins")
     assert overdrive("inspect", "user:1", *at(server.url), "--json").document["l2"]["verdict"] == "tag"
     assert overdrive("inspect", "user:2", *at(server.url), "--json").document["l2"]["verdict"] == "fresh"
+    assert overdrive("verify", *at(server.url), "--json").document["l2"]["verdicts"] == {"fresh": 2, "tag": 1}
     cache.clear()
     done = overdrive("inspect", "user:2", *at(server.url))
     assert "dead: one of its tags, or everything, was invalidated" in done.out
