@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ class TagClocks:
 
 
 def _left(lives: float, age: float) -> float | None:
-    return None if lives == float("inf") else round(lives - age, 3)
+    # Of an envelope that is damaged it may be anything.
+    return round(lives - age, 3) if isfinite(lives) else None
 
 
 def _name(names: tuple[str, ...], number: int) -> str | int:
