@@ -154,6 +154,17 @@ def test_bad_values_are_found_and_deleted(
     assert cache.get_or_load("user:1", lambda key: "loaded") == "loaded"
 
 
+def test_encrypted_values_are_checked_with_the_secret_alone(
+    overdrive: Run, make: Make, redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(make, redis_server.url, secret=SECRET, encrypt=True, serializer="pickle")
+    monkeypatch.setenv("OVERDRIVE_ENCRYPT", "true")
+    monkeypatch.setenv("OVERDRIVE_SERIALIZER", "pickle")
+    assert overdrive("verify", *at(redis_server.url), "--json").document["l2"]["verdicts"] == {"unchecked": 3}
+    monkeypatch.setenv("OVERDRIVE_SECRET", SECRET)
+    assert overdrive("verify", *at(redis_server.url), "--json").document["l2"]["verdicts"] == {"fresh": 3}
+
+
 def test_instances_hear_of_a_purge(overdrive: Run, make: Make, server: Server) -> None:
     cache = fill(make, server.url)
     other = fill(make, server.url)
