@@ -116,9 +116,19 @@ def build(**options: Any) -> Parts:
     codec = _codec(namespace, options)
     folder = None if options["l3"] is None else Path(options["l3"]) / namespace
     disk = None if folder is None else _disk(folder, options, wall)
-    # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
-    shares = folder is not None and options["l2"] is None
-    coherence = Coherence(folder / "generations" if folder is not None and shares else None)
+    watch = Watch(wall)
+    coherence: Coherence | None = None
+    if disk is not None and folder is not None and options["l2"] is None:
+        # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
+        try:
+            coherence = Coherence(folder / "generations")
+        except OSError as error:
+            # Without it the disk is done without, also when it is well again: nobody would hear of this process.
+            watch.note_no_disk(f"{type(error).__name__}: {error}")
+            disk.close()
+            disk = None
+    if coherence is None:
+        coherence = Coherence()
     tiers = Tiers(
         coherence=coherence,
         codec=codec,
@@ -157,7 +167,7 @@ def build(**options: Any) -> Parts:
         key_secret=_first_secret(options["secret"]),
         serializer=options["serializer"],
         version=options["version"],
-        watch=Watch(wall),
+        watch=watch,
         functions=WeakSet(),
     )
 
