@@ -81,11 +81,10 @@ def test_server_that_loads_its_data_is_done_without(
     # Each key is read slowly, so that it answers -LOADING meanwhile.
     server = start_server(key_load_delay=0)
     server.command("CONFIG", "SET", "save", "")
-    with server.client() as client:
-        with client.pipeline(transaction=False) as pipeline:
-            for index in range(3000):
-                pipeline.set(f"filler{index}", "x")
-            pipeline.execute()
+    with server.client() as client, client.pipeline(transaction=False) as pipeline:
+        for index in range(3000):
+            pipeline.set(f"filler{index}", "x")
+        pipeline.execute()
     server.command("SAVE")
     server.kill()
     # 3,000 keys of 500 µs; what it has loaded is looked at after each megabyte by default.

@@ -369,7 +369,7 @@ class RedisTier:
         return error
 
     def _allowed(self, step: Step[Any]) -> None:
-        if self._denied and self._denied.pop(step.name, None) and not self._denied:
+        if self._denied and self._denied.pop(step.name, "") and not self._denied:
             logger.info("%s: is allowed again what it needs", self._label())
 
     def _log_change(self, change: Change) -> None:
