@@ -87,7 +87,7 @@ lint: $(DEV)/.built ## ruff, rustfmt, clippy, mypy --strict, stubtest, import la
 	cargo fmt --all --check
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest overdrive --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
+	$(BIN)/python -m mypy.stubtest overdrive._core --ignore-disjoint-bases --allowlist tests/stubtest_allowlist.txt
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: test-rust
@@ -99,7 +99,7 @@ test-python: $(DEV)/.built | redis ## Python: contract, equivalence, hostile, th
 	$(BIN)/pytest
 
 .PHONY: test-slow
-test-slow: $(DEV)/.built | redis ## Ten minutes of reads and writes by three processes, through faults of Redis and Valkey
+test-slow: $(DEV)/.built | redis ## What takes minutes: long histories through faults, crashes, damage of the disk
 	$(BIN)/pytest -m slow -s
 
 .PHONY: test-drop-in
@@ -116,6 +116,8 @@ test-gc: $(DEV)/.built ## The Python suite once more, collecting garbage at ever
 	$(BIN)/python -m pytest -q -p tests.gc_pressure --ignore=tests/hostile --ignore=tests/demo --ignore=tests/equivalence \
 		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/memory/test_hostile.py \
 		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py --ignore=tests/tiers/history --ignore=tests/tiers/l2 \
+		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/tiers/l3 --ignore=tests/memory/test_hostile.py \
+		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py \
 		-k 'not (twoq or 2q or sieve or lirs or tinylfu or s3fifo)'
 
 .PHONY: test-wheel
@@ -149,6 +151,10 @@ bench-check: $(RELEASE)/.bench | redis ## The comparison with its bars: exits 1 
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 	$(RELEASE_BIN)/python benches/python/tiers_l1.py --check
 	$(RELEASE_BIN)/python benches/python/redis_tier.py --check
+
+.PHONY: bench-disk
+bench-disk: $(RELEASE)/.bench ## The disk tier next to bare apsw and diskcache, with its bars
+	$(RELEASE_BIN)/python benches/python/disk.py --check --json build/disk.json
 
 .PHONY: bench-hits
 bench-hits: $(RELEASE)/.bench ## Hit ratios against theine, moka-py, cachebox, cachetools; replays a second

@@ -28,6 +28,7 @@ PAGES = (
     "docs/sizes.md",
     "docs/snapshots.md",
     "docs/stampedes.md",
+    "docs/tiers.md",
 )
 
 

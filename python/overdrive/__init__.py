@@ -62,9 +62,11 @@ if TYPE_CHECKING:
     from overdrive._tiers.context import LoadContext
     from overdrive._tiers.functions import TieredCoroutineFunction, TieredFunction
     from overdrive._tiers.health import Health, TierHealth
+    from overdrive._tiers.intelligent import IntelligentCache
     from overdrive._tiers.level import OptimizationLevel
+    from overdrive._tiers.prefetch.statistics import PrefetchStats
     from overdrive._tiers.result import Result
-    from overdrive._tiers.stats import PrefetchStats, TieredStats, TierStats
+    from overdrive._tiers.stats import TieredStats, TierStats
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
@@ -81,6 +83,7 @@ __all__ = (
     "Entry",
     "FIFOCache",
     "Health",
+    "IntelligentCache",
     "LFUCache",
     "LIRSCache",
     "LRUCache",
@@ -139,10 +142,11 @@ def __getattr__(name: str) -> object:
     """Load what services do not need, when it is asked for."""
     where = {
         "Health": "_tiers.health",
+        "IntelligentCache": "_tiers.intelligent",
         "LoadContext": "_tiers.context",
         "OptimizationLevel": "_tiers.level",
         "PerformanceConfig": "_tiers.config",
-        "PrefetchStats": "_tiers.stats",
+        "PrefetchStats": "_tiers.prefetch.statistics",
         "Recommendation": "_simulate.advice",
         "Result": "_tiers.result",
         "Simulation": "_simulate.results",

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import overdrive
 from overdrive import demo
 from overdrive._simulate import command as simulate
+from overdrive._tiers import command as cache
 
 __all__ = ("main",)
 
 # Each has a one-line SUMMARY, add_arguments(parser) and run(options) -> exit status.
-COMMANDS = {"demo": demo, "simulate": simulate}
+COMMANDS = {"cache": cache, "demo": demo, "simulate": simulate}
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
 
 

@@ -59,7 +59,7 @@ class TierUnavailable(OverdriveError, ConnectionError):  # noqa: N818 - a state 
 
 
 class LoadTimeout(OverdriveError, TimeoutError):  # noqa: N818 - as `TimeoutError`
-    """Loading a value took longer than `hard_timeout`."""
+    """Loading a value took longer than `hard_timeout`. The load goes on, and what comes of it is kept."""
 
 
 class TraceError(OverdriveError, ValueError):

@@ -125,7 +125,9 @@ def test_maxsize_is_given_back_as_it_came(kind: Kind, maxsize: float) -> None:
     assert type(cache.maxsize) is type(maxsize)
 
 
-@pytest.mark.parametrize("maxsize", [Index(2), Real(2.0), decimal.Decimal(2), fractions.Fraction(2)], ids=repr)
+@pytest.mark.parametrize(
+    "maxsize", [Index(2), Real(2.0), decimal.Decimal(2), fractions.Fraction(2)], ids=lambda value: type(value).__name__
+)
 def test_maxsize_of_a_foreign_number_type_limits(kind: Kind, maxsize: Any) -> None:
     cache = kind.make(maxsize)
     cache.update({1: 1, 2: 2, 3: 3})

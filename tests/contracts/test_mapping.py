@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.kinds import Kind
+from tests.identifiers import shown
 
 MakeCache = Callable[..., Any]
 
@@ -92,7 +93,7 @@ def test_popitem_of_an_empty_subclass_names_the_subclass(kind: Kind, make_cache:
     assert caught.value.args == (() if kind.name == "Cache" else ("Mine is empty",))
 
 
-@pytest.mark.parametrize("key", [[], {}, set(), (1, [])], ids=repr)
+@pytest.mark.parametrize("key", [[], {}, set(), (1, [])], ids=shown)
 def test_unhashable_key_is_a_type_error_and_changes_nothing(make_cache: MakeCache, key: Any) -> None:
     cache = make_cache()
     cache["a"] = 1
@@ -196,7 +197,7 @@ def test_equals_any_mapping_of_the_same_items(kind: Kind, make_cache: MakeCache)
     assert cache != {"a": 1}
 
 
-@pytest.mark.parametrize("other", [None, 0, [], [("a", 1)], "a", object(), {"a"}], ids=repr)
+@pytest.mark.parametrize("other", [None, 0, [], [("a", 1)], "a", object(), {"a"}], ids=shown)
 def test_never_equals_what_is_no_mapping(make_cache: MakeCache, other: object) -> None:
     cache = make_cache()
     cache["a"] = 1

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from overdrive._memoize import freezing
 from overdrive._memoize.freezing import freeze, freeze_all, freeze_call
+from tests.identifiers import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ def test_stand_in_is_itself_hashable_and_can_be_pickled(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [1, 1.5, "a", b"a", None, (1, (2, "a")), frozenset({1}), object(), int, Point(1, 2), Hashable([1])],
-    ids=repr,
+    ids=shown,
 )
 def test_hashable_value_is_its_own_stand_in(value: object) -> None:
     assert freeze(value) is value
@@ -184,7 +185,7 @@ def test_values_of_different_kinds_have_different_stand_ins() -> None:
         assert freeze([a]) != freeze([b]), (a, b)
 
 
-@pytest.mark.parametrize("value", KINDS, ids=repr)
+@pytest.mark.parametrize("value", KINDS, ids=shown)
 def test_values_of_the_same_kind_have_equal_stand_ins(value: Any) -> None:
     twin = type(value)(value) if isinstance(value, memoryview) else copy.deepcopy(value)
 

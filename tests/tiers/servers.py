@@ -126,8 +126,8 @@ class Server:
         try:
             with self.client() as client:
                 client.ping()
-        except redis.AuthenticationError:
-            return True
+        except (redis.AuthenticationError, redis.ResponseError):
+            return True  # it answers, if only that it lost its primary
         except (redis.ConnectionError, redis.TimeoutError):
             return False
         return True

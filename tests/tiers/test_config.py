@@ -71,7 +71,7 @@ def test_by_default_there_is_no_server_and_a_private_directory(monkeypatch: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     config = PerformanceConfig(namespace="shop")
     assert config.l2_url is None
-    assert config.l3_directory == tmp_path / "overdrive" / "shop"
+    assert config.l3_directory == tmp_path / "overdrive"
     assert not any(tmp_path.iterdir())
 
 
@@ -192,7 +192,7 @@ def test_none_can_be_said_in_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         (
             "CACHE_TTL",
             "soon",
-            "(cache_ttl) must be seconds of at least 0, a timedelta, or text such as '5m', got 'soon'",
+            "(cache_ttl) must be seconds above 0, a timedelta, or text such as '5m', got 'soon'",
         ),
         ("L3_MAX_BYTES", "1KB", "(l3_max_bytes) must be bytes of at least 1048576, or text such as '64MB', got '1KB'"),
         ("DISK", "perhaps", "(disk) must be a bool, got 'perhaps'"),
@@ -244,7 +244,7 @@ def test_variables_may_have_another_prefix(monkeypatch: pytest.MonkeyPatch) -> N
         ("namespace", None, "namespace must be 1 to 64 letters"),
         ("secret", 12345678, "secret must be bytes or a str of at least 16 bytes, or None, got another int"),
         ("old_secrets", SECRET, "old_secrets must be a tuple"),
-        ("cache_ttl", None, "cache_ttl must be seconds of at least 0"),
+        ("cache_ttl", None, "cache_ttl must be seconds above 0"),
         (
             "max_value_bytes",
             1e6,
@@ -266,6 +266,8 @@ def test_wrong_types_are_refused(field: str, value: Any, message: str) -> None:
         ("l1_cache_size", 0),
         ("l1_cache_size", 2**32),
         ("cache_ttl", -1),
+        ("cache_ttl", 0),
+        ("hard_timeout", 0),
         ("cache_ttl", "five"),
         ("memory_limit_gb", 0),
         ("memory_limit_gb", float("inf")),
@@ -342,9 +344,9 @@ def test_the_directory_is_where_the_platform_keeps_caches(
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(variable, "relative/is/ignored")
-    assert user_directory.user_directory("shop") == tmp_path / expected / "overdrive" / "shop"
+    assert user_directory.user_directory() == tmp_path / expected / "overdrive"
     monkeypatch.setenv(variable, str(tmp_path / "named"))
-    assert user_directory.user_directory("shop") == tmp_path / "named" / "overdrive" / "shop"
+    assert user_directory.user_directory() == tmp_path / "named" / "overdrive"
 
 
 def test_who_has_no_home_must_say_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

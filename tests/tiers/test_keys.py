@@ -24,6 +24,7 @@ from overdrive._core import Keywords
 from overdrive._memoize.signatures import normalizing_key
 from overdrive._tiers import keys
 from overdrive._tiers.keys import call_encoder, encode_key, function_key, hash_key, key_encoder, named_key, show_key
+from tests.identifiers import shown
 
 
 class Color(Enum):
@@ -231,7 +232,7 @@ def test_the_repeated_hour_of_a_zone_has_the_keys_that_equality_says() -> None:
         (np.str_("a"), "a"),
         (np.bytes_(b"a"), b"a"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_scalars_of_numpy_are_what_they_equal(scalar: Any, plain: Any) -> None:
     assert (scalar, hash(scalar)) == (plain, hash(plain))
@@ -239,7 +240,7 @@ def test_scalars_of_numpy_are_what_they_equal(scalar: Any, plain: Any) -> None:
     assert encode_key((scalar,)) == encode_key((plain,))
 
 
-@pytest.mark.parametrize("scalar", [np.complex128(1), np.datetime64("2020-01-01"), np.longdouble(0.5)], ids=repr)
+@pytest.mark.parametrize("scalar", [np.complex128(1), np.datetime64("2020-01-01"), np.longdouble(0.5)], ids=shown)
 def test_other_scalars_of_numpy_are_refused(scalar: Any) -> None:
     with pytest.raises(TypeError, match=r"key is of type numpy\.\w+[,;]"):
         encode_key(scalar)
@@ -258,7 +259,7 @@ def test_other_scalars_of_numpy_are_refused(scalar: Any) -> None:
         ((Folded("A"),), "key[0] is of type tests.tiers.test_keys.Folded, a str with its own __eq__;"),
         (bytearray(b"a"), "key is of type bytearray;"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_other_types_are_refused_with_the_type_and_the_place(key: Any, place: str) -> None:
     with pytest.raises(TypeError) as caught:
@@ -266,7 +267,7 @@ def test_other_types_are_refused_with_the_type_and_the_place(key: Any, place: st
     assert str(caught.value).startswith(place)
 
 
-@pytest.mark.parametrize("key", [math.nan, Decimal("nan"), Decimal("snan")], ids=repr)
+@pytest.mark.parametrize("key", [math.nan, Decimal("nan"), Decimal("snan")], ids=shown)
 def test_nan_is_refused(key: Any) -> None:
     with pytest.raises(ValueError, match=r"key\[1\] is NaN, which does not equal itself"):
         encode_key((1, key))

@@ -61,9 +61,9 @@ def test_what_memory_counts_natively_is_added() -> None:
 
 def test_prefetching_is_counted() -> None:
     tally = StatsTally()
-    for event in ("issued", "used", "wasted", "late", "refused"):
-        tally.count_prefetch(event)
-    assert tally.stats().prefetch == PrefetchStats(1, 1, 1, 1, 1)
+    counted = PrefetchStats(issued=3, used=2)
+    assert tally.stats(prefetch=counted).prefetch is counted
+    assert tally.stats().prefetch == PrefetchStats()
 
 
 def test_a_reset_begins_at_zero() -> None:
@@ -77,8 +77,6 @@ def test_a_reset_begins_at_zero() -> None:
 def test_ratios() -> None:
     assert TierStats(hits=3, misses=1).hit_ratio == 0.75
     assert math.isnan(TierStats().hit_ratio)
-    assert PrefetchStats(used=1, wasted=3).precision == 0.25
-    assert math.isnan(PrefetchStats(issued=5).precision)
 
 
 def test_stats_as_dictionaries_can_be_written_as_json() -> None:

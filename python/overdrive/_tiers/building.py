@@ -57,6 +57,7 @@ class Parts(NamedTuple):
         terms: on which terms values are cached unless they have others.
         encode_key: makes bytes of a key.
         maxsize: how many items it keeps; `None` if the limit is in bytes.
+        max_key_bytes: how long a key may be as bytes.
         hashes_keys: whether keys are written as hashes.
         key_secret: what these are made with, if there is a secret.
         serializer: how values are written.
@@ -71,6 +72,7 @@ class Parts(NamedTuple):
     terms: Terms
     encode_key: Callable[[Hashable], bytes]
     maxsize: float | None
+    max_key_bytes: int
     hashes_keys: bool
     key_secret: bytes | None
     serializer: str | Serializer
@@ -90,6 +92,14 @@ def build(**options: Any) -> Parts:
     now: Callable[[], float] = clock or time.monotonic
     wall: Callable[[], float] = clock or time.time
     namespace = _namespace(options["namespace"])
+    if not isinstance(options["prefetch"], bool):
+        raise TypeError(f"prefetch must be a bool, got {options['prefetch']!r}")
+    lookahead = options["prefetch_lookahead"]
+    if isinstance(lookahead, bool) or not isinstance(lookahead, int) or not 1 <= lookahead <= 16:
+        raise ConfigError(f"prefetch_lookahead must be a whole number from 1 to 16 keys, got {lookahead!r}")
+    budget = options["prefetch_budget"]
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget <= 1:
+        raise ConfigError(f"prefetch_budget must be from 0 to 1 loads per request, got {budget!r}")
     own_terms = terms(Terms(Options(ttl=3600.0, timed=True, clock=clock)), **{name: options[name] for name in _TERMS})
     horizon = duration("max_staleness", options["max_staleness"])
     lease = duration("lease", options["lease"])
@@ -99,7 +109,10 @@ def build(**options: Any) -> Parts:
         raise ConfigError(f"max_staleness must be at least 0.02 s and finite, got {horizon!r}")
     if not 0.05 <= lease < inf:
         raise ConfigError(f"lease must be at least 0.05 s and finite, got {lease!r}")
-    encode_key = key_encoder(hash_keys=options["hash_keys"], secret=_first_secret(options["secret"]))
+    max_key_bytes = _bytes("max_key_bytes", options["max_key_bytes"])
+    encode_key = key_encoder(
+        max_bytes=max_key_bytes, hash_keys=options["hash_keys"], secret=_first_secret(options["secret"])
+    )
     codec = _codec(namespace, options)
     folder = None if options["l3"] is None else Path(options["l3"]) / namespace
     disk = None if folder is None else _disk(folder, options, wall)
@@ -123,8 +136,15 @@ def build(**options: Any) -> Parts:
         coherence.trust(inf)
     else:
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
-    maxsize, max_bytes = _memory_limits(options["l1"])
-    memory = SharedMemory(maxsize, max_bytes, options["policy"], None if disk is None else tiers.demote, clock)
+    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
+    memory = SharedMemory(
+        maxsize,
+        max_bytes,
+        options["policy"],
+        None if disk is None else tiers.demote,
+        clock,
+        tells_who_left=options["prefetch"],
+    )
     return Parts(
         namespace=namespace,
         tiers=tiers,
@@ -132,6 +152,7 @@ def build(**options: Any) -> Parts:
         terms=own_terms,
         encode_key=encode_key,
         maxsize=maxsize,
+        max_key_bytes=max_key_bytes,
         hashes_keys=options["hash_keys"],
         key_secret=_first_secret(options["secret"]),
         serializer=options["serializer"],
@@ -149,14 +170,17 @@ def _namespace(namespace: object) -> str:
     return check_namespace(namespace)
 
 
-def _memory_limits(l1: object) -> tuple[float | None, int | None]:
+def _memory_limits(l1: object, l1_max_bytes: Any) -> tuple[float | None, int | None]:
+    max_bytes = None if l1_max_bytes is None else _bytes("l1_max_bytes", l1_max_bytes)
     if isinstance(l1, str):
+        if max_bytes is not None:
+            raise ConfigError(f"l1_max_bytes is given, and l1 is a size, too: {l1_max_bytes!r} and {l1!r}")
         return None, _bytes("l1", l1)
     if isinstance(l1, bool) or not isinstance(l1, (int, float)):
         raise TypeError(f"l1 must be a number of items or a size such as '64MB', got {l1!r}")
     if not l1 >= 1:
         raise ConfigError(f"l1 must be at least 1 item, got {l1!r}")
-    return (None if l1 == inf else l1), None
+    return (None if l1 == inf else l1), max_bytes
 
 
 def _bytes(name: str, size: Any) -> int:

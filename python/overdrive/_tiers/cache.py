@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from overdrive._core import _TieredCache
 from overdrive._memoize.lifetimes import Verdict
 from overdrive._tiers import writing
+from overdrive._tiers.ahead import Ahead
 from overdrive._tiers.ask import Ask
 from overdrive._tiers.building import build
 from overdrive._tiers.context import context_parameter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.driving import IO
     from overdrive._tiers.functions import Decorator
     from overdrive._tiers.health import Health
+    from overdrive._tiers.prefetch import Prefetcher
     from overdrive._tiers.result import Result
     from overdrive._tiers.stats import TieredStats
     from overdrive._tiers.terms import TermOptions, Terms
@@ -58,6 +60,7 @@ class TieredCache(_TieredCache[Any, Any]):
 
     Args:
         l1: how many items memory keeps, or how many bytes they may take, as "64MB".
+        l1_max_bytes: how many bytes they may take besides, if `l1` is a number; also as "64MB".
         l2: the URL of Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`.
         l3: a folder for the disk tier, which is made if need be, for this user alone.
         namespace: what tells this cache from others in the same Redis or folder: 1 to 64 letters, digits, `.`, `_`
@@ -82,6 +85,7 @@ class TieredCache(_TieredCache[Any, Any]):
         encrypt: whether values are encrypted outside of memory; needs a `secret`.
         allow_unsigned_pickle: accept pickles from Redis without a `secret`: whoever can write there can then run
             code here.
+        max_key_bytes: how long a key may be as it is written outside of memory.
         max_value_bytes: the largest value to write outside of memory, before compression.
         max_staleness: H: for how long after another instance changed a key the old value may be returned here in the
             worst case, when this instance is cut off from Redis; seconds, at least 0.02.
@@ -94,6 +98,10 @@ class TieredCache(_TieredCache[Any, Any]):
         l3_max_entries: how many the disk keeps.
         l3_max_bytes: how many bytes they may take there, also as "10GB".
         hash_keys: write keys outside of memory only as a hash.
+        prefetch: fetch ahead what will probably be asked for next by `get` and `get_or_load`. Every hit in memory then
+            costs about a microsecond; see `docs/prefetch.md`.
+        prefetch_lookahead: how many requests ahead at most; 1 to 16.
+        prefetch_budget: loads that may be wasted on that, per request; 0 to 1.
         clock: gives the time in seconds, for tests: `overdrive.testing.FakeClock`.
 
     Raises:
@@ -119,6 +127,7 @@ class TieredCache(_TieredCache[Any, Any]):
         self,
         l1: float | str = 100_000,
         *,
+        l1_max_bytes: int | str | None = None,
         l2: str | None = None,
         l3: str | PathLike[str] | None = None,
         namespace: str = "default",
@@ -138,6 +147,7 @@ class TieredCache(_TieredCache[Any, Any]):
         compression: Literal["zstd", "lz4"] | None = "zstd",
         encrypt: bool = False,
         allow_unsigned_pickle: bool = False,
+        max_key_bytes: int | str = 1024,
         max_value_bytes: int | str = "64MB",
         max_staleness: Seconds = 1.0,
         on_disconnect: Literal["l2", "stale"] = "l2",
@@ -148,10 +158,14 @@ class TieredCache(_TieredCache[Any, Any]):
         l3_max_entries: int | None = None,
         l3_max_bytes: int | str | None = None,
         hash_keys: bool = False,
+        prefetch: bool = False,
+        prefetch_lookahead: int = 16,
+        prefetch_budget: float = 0.1,
         clock: Callable[[], float] | None = None,
     ) -> None:
         parts = build(
             l1=l1,
+            l1_max_bytes=l1_max_bytes,
             l2=l2,
             l3=l3,
             namespace=namespace,
@@ -171,6 +185,7 @@ class TieredCache(_TieredCache[Any, Any]):
             compression=compression,
             encrypt=encrypt,
             allow_unsigned_pickle=allow_unsigned_pickle,
+            max_key_bytes=max_key_bytes,
             max_value_bytes=max_value_bytes,
             max_staleness=max_staleness,
             on_disconnect=on_disconnect,
@@ -181,6 +196,9 @@ class TieredCache(_TieredCache[Any, Any]):
             l3_max_entries=l3_max_entries,
             l3_max_bytes=l3_max_bytes,
             hash_keys=hash_keys,
+            prefetch=prefetch,
+            prefetch_lookahead=prefetch_lookahead,
+            prefetch_budget=prefetch_budget,
             clock=clock,
         )
         super().__init__(parts.memory.cache)
@@ -191,6 +209,11 @@ class TieredCache(_TieredCache[Any, Any]):
         self._encode = parts.encode_key
         self._flights: dict[Hashable, Any] = {}
         self._task_flights: dict[Hashable, Any] = {}
+        if prefetch:
+            self._tiers.ahead = Ahead(self, prefetch_lookahead, prefetch_budget)
+            self._memory.left = self._tiers.ahead.left
+            # In front of the native methods, which nobody sees.
+            vars(self).update(get=self._observed_get, aget=self._observed_aget)
         backplane = self._tiers.backplane
         if backplane is not None:
             backplane.start()
@@ -220,6 +243,21 @@ class TieredCache(_TieredCache[Any, Any]):
         found = await read(self._tiers, LOOPING, ask)
         return default if found is None else found.value
 
+    def _observed_get(self, key: Hashable, default: Any = None) -> Any:
+        value = self._hit(key, _ABSENT)
+        self._observe(key, None, value)
+        return self._find(key, default) if value is _ABSENT else value
+
+    async def _observed_aget(self, key: Hashable, default: Any = None) -> Any:
+        value = self._hit(key, _ABSENT)
+        self._observe(key, None, value)
+        return await self._afind(key, default) if value is _ABSENT else value
+
+    def _observe(self, key: Hashable, loader: Callable[..., Any] | None, value: Any) -> None:
+        ahead = self._tiers.ahead
+        if ahead is not None:
+            ahead.observed(key, loader, hit=value is not _ABSENT)
+
     def get_or_load(
         self,
         key: Hashable,
@@ -243,10 +281,15 @@ class TieredCache(_TieredCache[Any, Any]):
             Exception: whatever the loader raises, if there is no old value to return instead.
         """
         value = self._hit(key, _ABSENT)
+        if self._tiers.ahead is not None:
+            self._observe(key, loader, value)
         if value is not _ABSENT:
             return value  # type: ignore[no-any-return]
+        return self._load(key, loader, terms)  # type: ignore[no-any-return]
+
+    def _load(self, key: Hashable, loader: Callable[..., Any], terms: TermOptions) -> Any:
         ask = self._ask(key, loader, self._terms.changed(**terms))
-        return _value(answer(self._tiers, ask, self._flights, _name(loader)))  # type: ignore[no-any-return]
+        return _value(answer(self._tiers, ask, self._flights, _name(loader)))
 
     async def aget_or_load(
         self,
@@ -256,10 +299,15 @@ class TieredCache(_TieredCache[Any, Any]):
     ) -> T:
         """As `get_or_load`, with a coroutine function."""
         value = self._hit(key, _ABSENT)
+        if self._tiers.ahead is not None:
+            self._observe(key, loader, value)
         if value is not _ABSENT:
             return value  # type: ignore[no-any-return]
+        return await self._aload(key, loader, terms)  # type: ignore[no-any-return]
+
+    async def _aload(self, key: Hashable, loader: Callable[..., Any], terms: TermOptions) -> Any:
         ask = self._ask(key, loader, self._terms.changed(**terms))
-        return _value(await answer_task(self._tiers, ask, self._task_flights, _name(loader)))  # type: ignore[no-any-return]
+        return _value(await answer_task(self._tiers, ask, self._task_flights, _name(loader)))
 
     def get_result(
         self, key: Hashable, loader: Callable[..., Any] | None = None, **terms: Unpack[TermOptions]
@@ -429,6 +477,8 @@ class TieredCache(_TieredCache[Any, Any]):
 
         Returns: how many are not in memory already. What fails is logged.
         """
+        if self._tiers.ahead is not None:
+            return self._tiers.ahead.hint(list(dict.fromkeys(keys)), loader)
         asks = [ask for ask in self._asks(keys, loader) if remembered_result(self._tiers, ask) is None]
         for ask in asks:
             find = partial(self._find, ask.l1_key) if loader is None else partial(self.get_or_load, ask.l1_key, loader)
@@ -437,6 +487,8 @@ class TieredCache(_TieredCache[Any, Any]):
 
     async def aprefetch(self, keys: Iterable[Hashable], loader: Callable[[Any], Awaitable[Any]] | None = None) -> int:
         """As `prefetch`, with tasks."""
+        if self._tiers.ahead is not None:
+            return self._tiers.ahead.hint(list(dict.fromkeys(keys)), loader)
         asks = [ask for ask in self._asks(keys, loader) if remembered_result(self._tiers, ask) is None]
         for ask in asks:
             found: Any = read(self._tiers, LOOPING, ask) if loader is None else self.aget_or_load(ask.l1_key, loader)
@@ -476,6 +528,22 @@ class TieredCache(_TieredCache[Any, Any]):
     # --- looking at it ------------------------------------------------------------------------------
 
     @property
+    def has_lower_tiers(self) -> bool:
+        """Whether there is Redis or a disk."""
+        return self._tiers.backplane is not None or self._tiers.disk is not None
+
+    def is_remembered(self, key: Hashable) -> bool:
+        """Return whether memory alone would answer for a key; does not count as a use."""
+        entry = self._memory.entry(key)
+        return entry is not None and entry.error is None and entry.standing == "current"
+
+    @property
+    def prefetcher(self) -> Prefetcher | None:
+        """What fetches ahead; `None` unless `prefetch` was asked for."""
+        ahead = self._tiers.ahead
+        return None if ahead is None else ahead.prefetcher
+
+    @property
     def l1(self) -> MemoryCache[Any, Any]:
         """What memory keeps: keys, and entries that know how far they may be believed."""
         return self._memory.cache
@@ -483,7 +551,8 @@ class TieredCache(_TieredCache[Any, Any]):
     def stats(self) -> TieredStats:
         """Return what was counted; of decorated functions, too."""
         hits = self._hits + sum(function._counts()[0] for function in self._parts.functions)
-        return self._tiers.tally.stats(l1_hits=hits)
+        prefetcher = self.prefetcher
+        return self._tiers.tally.stats(l1_hits=hits, prefetch=None if prefetcher is None else prefetcher.stats())
 
     def health(self) -> Health:
         """Return how each tier is doing. O(1): nothing is asked."""

@@ -92,17 +92,17 @@ def number(least: float, most: float = inf, *, above: bool = False) -> Check:
     return Check(f"a number {allowed}", check, float)
 
 
-def seconds(least: float = 0.0, most: float = inf) -> Check:
-    """A duration; infinite only if there is no most."""
+def seconds(least: float = 0.0, most: float = inf, *, above: bool = False) -> Check:
+    """A duration, infinite only if there is no most; `above` if the least itself is not allowed."""
 
     def check(value: Any) -> float:
         duration = parse_seconds(value)
-        if not least <= duration <= most:
+        if not least <= duration <= most or (above and duration == least):
             raise ValueError
         return duration
 
-    most_allowed = None if most == inf else most
-    return Check(f"seconds {_range(least, most_allowed)}, a timedelta, or text such as '5m'", check, str)
+    allowed = f"above {_plain(least)}" if above and most == inf else _range(least, None if most == inf else most)
+    return Check(f"seconds {allowed}, a timedelta, or text such as '5m'", check, str)
 
 
 def size(least: int, most: int | None = None) -> Check:

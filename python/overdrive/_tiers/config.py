@@ -19,7 +19,7 @@ from overdrive.exceptions import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
-    from typing import Self, TypeAlias
+    from typing import Literal, Self, TypeAlias
 
     from overdrive._tiers.checks import Check
 
@@ -70,7 +70,8 @@ class PerformanceConfig:
         alert_threshold: the fraction of a limit from which on there is an alert.
         redis_url: where Redis or Valkey is; `None` for none. Nothing is connected to that is not named here.
         redis_timeout: seconds that an operation may spend on Redis, all attempts together.
-        cache_dir: the directory of the disk tier; `None` for a private one of the current user.
+        cache_dir: the directory of the disk tier, in which each namespace has its own; `None` for a private one of the
+            current user.
         namespace: what the entries belong to. Instances share entries if they share it, and `redis_url` or `cache_dir`.
         schema: the version of what is cached: entries of another one are not read.
         secret: signs what is written, at least 16 bytes; entries that are not signed with it are not read.
@@ -89,8 +90,10 @@ class PerformanceConfig:
         jitter: up to this fraction is taken off each ttl at random, so that entries do not expire together.
         stale: seconds after its ttl for which an entry is returned while it is loaded anew.
         stale_if_error: seconds after its ttl for which an entry is returned if loading it fails.
+        negative_ttl: seconds for which it is kept that a load has returned `None`; `None` for not at all.
         soft_timeout: seconds after which a caller gets the stale entry, if there is one, while the load goes on.
         hard_timeout: seconds after which a caller gives up on a load.
+        wait_timeout: seconds after which a caller gives up on a load that another one does.
         lease: seconds for which an instance that loads a key keeps others from loading it.
         max_staleness: seconds for which an instance that no longer hears of invalidations relies on its memory.
         on_disconnect: what then happens: "l2" asks Redis for every entry, "stale" relies on memory all the same.
@@ -100,8 +103,8 @@ class PerformanceConfig:
             `None` for not at all.
         early: the beta of XFetch: how eagerly entries are loaded anew before they expire; 0 for never.
         prefetch: whether keys are loaded that will probably be asked for next.
-        prefetch_lookahead: how many keys ahead.
-        prefetch_budget: loads ahead per request, at most.
+        prefetch_lookahead: how many requests ahead, at most.
+        prefetch_budget: loads ahead that turn out to be wasted, per request, at most.
         tracking: whether Redis reports what other programs write.
 
     Raises:
@@ -159,19 +162,21 @@ class PerformanceConfig:
     jitter: float = 0.05
     stale: float = 0
     stale_if_error: float = 0
+    negative_ttl: float | None = None
     soft_timeout: float | None = None
     hard_timeout: float | None = None
+    wait_timeout: float | None = None
     lease: float = 10
     max_staleness: float = 1
-    on_disconnect: str = "l2"
+    on_disconnect: Literal["l2", "stale"] = "l2"
 
     # These are the level's, and what is here is that of the default level.
     disk: bool = True
     redis: bool = True
-    compression: str | None = "zstd"
+    compression: Literal["zstd", "lz4"] | None = "zstd"
     early: float = 0.0
     prefetch: bool = False
-    prefetch_lookahead: int = 1
+    prefetch_lookahead: int = 4
     prefetch_budget: float = 0.1
     tracking: bool = False
 
@@ -213,8 +218,10 @@ class PerformanceConfig:
             jitter: float = ...,
             stale: _Duration = ...,
             stale_if_error: _Duration = ...,
+            negative_ttl: _Duration | None = ...,
             soft_timeout: _Duration | None = ...,
             hard_timeout: _Duration | None = ...,
+            wait_timeout: _Duration | None = ...,
             lease: _Duration = ...,
             max_staleness: _Duration = ...,
             on_disconnect: str = ...,
@@ -292,14 +299,14 @@ class PerformanceConfig:
 
     @property
     def l3_directory(self) -> Path | None:
-        """The directory of the disk tier; `None` if there is none. It need not exist.
+        """The directory of the disk tier, in which each namespace has one; `None` if there is none. It need not exist.
 
         Raises:
             ConfigError: no directory is set, and the current user has no home.
         """
         if not self.disk:
             return None
-        return user_directory(self.namespace) if self.cache_dir is None else self.cache_dir
+        return user_directory() if self.cache_dir is None else self.cache_dir
 
     @property
     def secrets(self) -> tuple[bytes, ...]:

@@ -93,7 +93,7 @@ def _keys_of(
     if has_own_keys:
         return parts.encode_key
     full = name or f"{function.__module__}.{function.__qualname__.replace('<locals>.', '')}"
-    return call_encoder(full, hash_keys=parts.hashes_keys, secret=parts.key_secret)
+    return call_encoder(full, max_bytes=parts.max_key_bytes, hash_keys=parts.hashes_keys, secret=parts.key_secret)
 
 
 def _never(*_args: object, **_kwargs: object) -> Hashable:

@@ -13,8 +13,8 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from asyncio import Task
-    from collections.abc import Callable, Coroutine
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Awaitable, Callable, Coroutine
     from concurrent.futures import Future, ThreadPoolExecutor
     from typing import Any, ClassVar
 
@@ -44,7 +44,7 @@ class IO(Protocol):
 
     is_blocking: ClassVar[bool]
 
-    async def redis(self, tier: RedisTier, step: Step[T]) -> T:
+    def redis(self, tier: RedisTier, step: Step[T]) -> Awaitable[T]:
         """Have Redis do a step."""
 
     async def disk(self, function: Callable[..., T], *args: Any) -> T:
@@ -120,8 +120,8 @@ class _Looping:
         # The loop refers to its tasks weakly.
         self._running: set[Task[Any]] = set()
 
-    async def redis(self, tier: RedisTier, step: Step[T]) -> T:
-        return await tier.acall(step)
+    def redis(self, tier: RedisTier, step: Step[T]) -> Awaitable[T]:
+        return tier.acall(step)
 
     async def disk(self, function: Callable[..., T], *args: Any) -> T:
         import asyncio
@@ -165,6 +165,16 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return value
     coroutine.close()
     raise RuntimeError("something that was to block has suspended: a coroutine function was given to a blocking call")
+
+
+def running_loop() -> AbstractEventLoop | None:
+    """Return the event loop that this thread runs, if it runs one."""
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 _executor: ThreadPoolExecutor | None = None

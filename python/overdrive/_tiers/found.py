@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from math import ceil, inf, isinf
+from math import ceil, isinf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,9 +79,11 @@ class Found:
         self.epoch = epoch
         self.stale = stale
         self.is_private = is_private
-        self.key = b""
-        self.until = inf
-        self.on_disk = False
+        # Its other attributes are for memory, which sets them.
+
+    key: bytes
+    until: float
+    on_disk: bool
 
     def age(self, wall: float) -> float:
         """Return how old it is; of a value from a host whose clock is ahead, 0."""

@@ -115,6 +115,7 @@ class _Counted:
     memo: Memoized[..., Any]
 
     def _count_hit(self) -> None:
+        self._count_answer()  # type: ignore[attr-defined]  # of the search
         self.memo._count_hit()
 
     def _count_miss(self) -> None:

@@ -62,8 +62,8 @@ _BASIC: Final = {
     "compression": Setting(None, "values in memory are objects, and nothing is written"),
     "early": Setting(0.0, "entries are loaded when they have expired, not before"),
     "prefetch": Setting(False, "nothing is loaded that was not asked for"),
-    "prefetch_lookahead": Setting(1, "if prefetch is switched on: the next key only"),
-    "prefetch_budget": Setting(0.1, "if prefetch is switched on: at most one load per ten requests"),
+    "prefetch_lookahead": Setting(4, "as far ahead as loads take time, up to four requests"),
+    "prefetch_budget": Setting(0.1, "at most one load ahead that nobody asks for per ten requests"),
     "tracking": Setting(False, "there is no Redis that could report anything"),
 }
 _ADVANCED: Final = _BASIC | {
@@ -77,8 +77,8 @@ _ULTRA: Final = _ADVANCED | {
     "prefetch": Setting(True, "what usually follows is loaded ahead; stops by itself where predictions fail"),
 }
 _EXTREME: Final = _ULTRA | {
-    "prefetch_lookahead": Setting(3, "chains of keys are loaded ahead; the guess is worse with every step"),
-    "prefetch_budget": Setting(0.25, "at most one load per four requests"),
+    "prefetch_lookahead": Setting(16, "the same for slow loads; the guess is worse with every request further"),
+    "prefetch_budget": Setting(0.25, "at most one that nobody asks for per four requests"),
     "tracking": Setting(True, "writes of other programs are seen, too (CLIENT TRACKING); costs Redis work per write"),
 }
 _PRESETS: Final = {

@@ -78,7 +78,7 @@ class _Boarding:
 class Search:
     """A search for one key, as the functions that load the results of `memoize` see it."""
 
-    __slots__ = ("_ask", "_flights", "_name", "_options", "_tiers", "cache")
+    __slots__ = ("_answer", "_ask", "_flights", "_name", "_options", "_tiers", "cache")
 
     _forgets = 0
 
@@ -90,6 +90,7 @@ class Search:
         self._flights = _Boarding(flights, tiers.coherence, names)
         self._name = name
         options = ask.terms.options
+        self._answer: Entry | None = None  # what memory answers with
         self._options = Options(
             single_flight=options.single_flight, wait_timeout=options.wait_timeout, timed=True, ttl=1.0
         )
@@ -98,10 +99,23 @@ class Search:
     def _look(self, _key: Hashable) -> tuple[Any, str]:
         ask = self._ask
         entry = ask.entry()
-        return entry, verdict_of(self._tiers, ask, entry)
+        verdict = verdict_of(self._tiers, ask, entry)
+        self._answer = entry if verdict is Verdict.FRESH or verdict is Verdict.REFRESH else None
+        return entry, verdict
 
     def _count_hit(self) -> None:
-        self._tiers.tally.count_tier("l1", "hits")
+        self._tiers.tally.count_tier("l1", "hits" if self._count_answer() else "misses")
+
+    def _count_answer(self) -> bool:
+        """Count what is special about an answer; return whether it is from memory, and not from another's search."""
+        entry, tally = self._answer, self._tiers.tally
+        if entry is None:
+            tally.count("stampede_waits")
+            return False
+        is_old = isinstance(entry.extra, Found) and entry.extra.stale
+        if entry.error is None and (is_old or self._tiers.now() >= entry.fresh_until):
+            tally.count("stale_served")
+        return True
 
     def _count_miss(self) -> None:
         self._tiers.tally.count_tier("l1", "misses")

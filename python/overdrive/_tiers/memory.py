@@ -20,9 +20,10 @@ class SharedMemory:
 
     Attributes:
         cache: what holds the entries.
+        left: called with each key that leaves, if that is wanted from the beginning.
     """
 
-    __slots__ = ("_evicted", "cache")
+    __slots__ = ("_evicted", "cache", "left")
 
     def __init__(
         self,
@@ -31,21 +32,26 @@ class SharedMemory:
         policy: str,
         evicted: Callable[[Entry], object] | None,
         clock: Callable[[], float] | None,
+        *,
+        tells_who_left: bool = False,
     ) -> None:
         self._evicted = evicted
+        self.left: Callable[[Hashable], object] | None = None
         # An entry knows its times itself; here it has only to leave when it is of no use any more.
         self.cache: MemoryCache[Any, Any] = MemoryCache(
             maxsize,
             policy=policy,
             weigher=None,
             max_bytes=max_bytes,
-            on_evict=None if evicted is None else self._left,
+            on_evict=None if evicted is None and not tells_who_left else self._left,
             clock=clock,
         )
 
-    def _left(self, _key: Hashable, entry: object, cause: str) -> None:
+    def _left(self, key: Hashable, entry: object, cause: str) -> None:
         if cause == "size" and isinstance(entry, Entry) and self._evicted is not None:
             self._evicted(entry)
+        if self.left is not None and cause != "replaced":
+            self.left(key)
 
     def entry(self, key: Hashable) -> Entry | None:
         """Return what is kept for a key, whatever its state; does not count as a use."""

@@ -41,6 +41,8 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.020
 _LEASES_WAITED_FOR = 2.0
 # How often a value that is found in Redis but is of no use is looked at again before it is loaded without a lease.
 _MOST_REPLIES = 8
+# From this size on it pays to ask Redis for the head of a value first that the disk may have, too.
+_LARGE_BYTES = 64 * 1024
 #: Where the version is in an envelope.
 VERSION: Final = slice(16, 24)
 
@@ -68,6 +70,9 @@ class RedisAnswer(NamedTuple):
     replaces: bytes = b""
 
 
+_SILENT = RedisAnswer(answers=False)
+
+
 async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None) -> Found | None:
     """Return the value of a key that memory alone cannot answer for; `None` if there is none and no loader.
 
@@ -82,8 +87,27 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     stamp = ask.stamp
     remembered, standing = tiers.remembered(ask)
     current = remembered if standing == "current" else None
+    if remembered is not None and current is None:
+        tiers.tally.count("suspects")
     if redis is None:
-        redis = await _ask_redis(tiers, io, ask, remembered, standing)
+        backplane = tiers.backplane
+        if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
+            redis = _SILENT
+        else:
+            backplane.start()
+            try:
+                if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
+                    confirmed = copy(remembered)
+                    confirmed.tier = "l1"
+                    redis = RedisAnswer(answers=True, found=confirmed)
+                elif (body := await _body_on_disk(tiers, io, ask, current)) is not None:
+                    redis = RedisAnswer(answers=True, found=body)
+                else:
+                    blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
+                    redis = judge_at_once(tiers, ask, blob, current) or await judge_blob(tiers, io, ask, blob, current)
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                redis = _SILENT
     if redis.found is not None:
         tiers.keep(ask, redis.found, stamp)
         return redis.found
@@ -98,9 +122,10 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             if redis.answers:
                 promote(tiers, io, ask, from_disk)
             return from_disk
+        if not is_believed:
+            tiers.tally.count("suspects")
+        tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
         old = _newer(old, from_disk)
-    elif tiers.disk is not None:
-        tiers.tally.count_tier("l3", "misses")
     is_cut_off = tiers.backplane is not None and not redis.answers
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
@@ -112,6 +137,8 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         return None
     if old is not None and not old.is_usable(wall, ask.terms.kept_after_ttl):
         old = None
+    if current is not None and current.is_fresh(wall):
+        tiers.tally.count("early_refreshes")
     return await _load(tiers, io, ask, old, redis)
 
 
@@ -130,21 +157,6 @@ def _newer(one: Found | None, other: Found | None) -> Found | None:
 # --- Redis ----------------------------------------------------------------------------------------------
 
 
-async def _ask_redis(tiers: Tiers, io: IO, ask: Ask, remembered: Found | None, standing: str) -> RedisAnswer:
-    backplane = tiers.backplane
-    if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
-        return RedisAnswer(answers=False)
-    try:
-        if remembered is not None and standing != "current" and await _is_confirmed(tiers, io, ask, remembered):
-            tiers.tally.count("revalidations")
-            return RedisAnswer(answers=True, found=copy(remembered))
-        blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
-        return await judge_blob(tiers, io, ask, blob, remembered if standing == "current" else None)
-    except TierUnavailable as error:
-        tiers.note_unavailable(error)
-        return RedisAnswer(answers=False)
-
-
 async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bool:
     """Return whether Redis has the value that memory has: the head of its envelope says that."""
     backplane = tiers.backplane
@@ -154,29 +166,73 @@ async def _is_confirmed(tiers: Tiers, io: IO, ask: Ask, remembered: Found) -> bo
     header = tiers.codec.header(head) if head else None
     if header is None or header.version != remembered.version:
         return False
-    return not await tiers.is_tagged_dead(io, remembered)
+    if await tiers.is_tagged_dead(io, remembered):
+        return False
+    tiers.tally.count("revalidations")
+    return True
 
 
-async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
-    """Say what a value in Redis is good for. `refreshed` is one that is to be computed anew, if that is it."""
+async def _body_on_disk(tiers: Tiers, io: IO, ask: Ask, refreshed: Found | None) -> Found | None:
+    """Return a large value from the disk, if it is the one that Redis has: then only its head has to travel."""
+    backplane, disk = tiers.backplane, tiers.disk
+    if backplane is None or disk is None or refreshed is not None or not tiers.wants_disk(ask):
+        return None
+    row = disk.header(ask.key)
+    if row is None or row.size < _LARGE_BYTES:
+        return None
+    head = await io.redis(backplane.redis, backplane.steps.header(ask.key))
+    header = tiers.codec.header(head) if head else None
+    if header is None or header.version != row.version:
+        return None
+    whole = disk.get(ask.key)
+    found = None if whole is None else tiers.decode(ask, whole.blob, "l3")
+    if found is None or found.version != header.version or not found.is_fresh(tiers.wall()):
+        return None
+    if await tiers.is_tagged_dead(io, found):
+        return None
+    tiers.tally.count_tier("l3", "hits")
+    return found
+
+
+def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer | None:
+    """Say what a value in Redis is good for; `None` if that takes asking for its tags.
+
+    `refreshed` is one that is to be computed anew, if that is it.
+    """
     if blob is None:
         tiers.tally.count_tier("l2", "misses")
         return RedisAnswer(answers=True)
-    replaces = bytes(blob[VERSION])
     found = tiers.decode(ask, blob, "l2")
     if found is None:
-        return RedisAnswer(answers=True, replaces=replaces)
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     is_dead = tiers.is_known_dead(found)
-    if is_dead is None:
-        is_dead = await tiers.is_tagged_dead(io, found)
-    if is_dead:
+    return None if is_dead is None else _judged(tiers, blob, found, refreshed, is_dead=is_dead)
+
+
+async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
+    """Say the same, and ask for tags if need be.
+
+    Raises:
+        TierUnavailable: Redis does not answer.
+    """
+    if blob is None:
         tiers.tally.count_tier("l2", "misses")
-        return RedisAnswer(answers=True, replaces=replaces)
+        return RedisAnswer(answers=True)
+    found = tiers.decode(ask, blob, "l2")
+    if found is None:
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+    return _judged(tiers, blob, found, refreshed, is_dead=await tiers.is_tagged_dead(io, found))
+
+
+def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *, is_dead: bool) -> RedisAnswer:
+    if is_dead:
+        tiers.tally.count_tier("l2", "misses", "tag")
+        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
         tiers.tally.count_tier("l2", "hits")
         return RedisAnswer(answers=True, found=found)
-    tiers.tally.count_tier("l2", "misses")
-    return RedisAnswer(answers=True, old=found, replaces=replaces)
+    tiers.tally.count_tier("l2", "misses", "stale")
+    return RedisAnswer(answers=True, old=found, replaces=bytes(blob[VERSION]))
 
 
 async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:
@@ -232,7 +288,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
             taken = await _take_lease(tiers, io, ask, old, redis)
         except TierUnavailable as error:
             tiers.note_unavailable(error)
-            redis = RedisAnswer(answers=False)
+            redis = _SILENT
         else:
             if isinstance(taken, Found):
                 return taken
@@ -345,6 +401,8 @@ async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epo
     cost = max(0.0, tiers.now() - start)
     tiers.tally.count("loads")
     tiers.tally.count("load_seconds", cost)
+    if tiers.ahead is not None:
+        tiers.ahead.loaded(cost)
     return described(tiers, ask, value, context=context, old=old, cost=cost, epoch=epoch)
 
 
@@ -367,6 +425,7 @@ def described(
         if old is None:
             raise ValueError("the loader returned ctx.not_modified(), but there is no old value: see ctx.has_stale")
         value = old.value
+        tiers.tally.count("not_modified")
     if callable(ttl):
         lives = ttl(value)
         ttl = inf if lives is None else seconds("what ttl() returns", lives)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING
 
+from overdrive._tiers.prefetch.statistics import PrefetchStats
 from overdrive._tiers.tally import Tally
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         "promotions",
         "demotions",
     ]
-    _PrefetchEvent: TypeAlias = Literal["issued", "used", "wasted", "late", "refused"]
 
 __all__ = ("PrefetchStats", "StatsTally", "TierStats", "TieredStats")
 
@@ -42,11 +42,13 @@ class TierStats:
     Attributes:
         hits: lookups that found an entry which could be returned, stale ones included.
         misses: lookups that did not.
-        misses_by_reason: those of the misses where there was something that could not be used, by why: "expired",
-            "mac", "checksum", "schema" and so on.
+        misses_by_reason: those of the misses where there was something that could not be used, by why: "stale", "tag"
+            (one of its tags was invalidated), "suspect", or what its envelope was refused for: "expired", "mac",
+            "checksum", "schema" and so on.
         sets: entries that were stored.
         deletes: deletes and invalidations of keys that were carried out.
-        errors: operations that failed, by why: "timeout", "open" (the breaker refused), "full" and so on.
+        errors: operations that failed, by why: "timeout", "open" (the breaker refused), "shed" (the disk
+            is full, or slower than what is to be written) and so on.
     """
 
     hits: int = 0
@@ -72,35 +74,6 @@ class TierStats:
 
 
 @dataclass(frozen=True, slots=True)
-class PrefetchStats:
-    """What prefetching did.
-
-    Attributes:
-        issued: keys that were loaded ahead.
-        used: those that were asked for afterwards.
-        wasted: those that left memory without that.
-        late: those that were asked for before they were there.
-        refused: predictions that were not followed: over the budget, too rarely right, or a tier was down.
-    """
-
-    issued: int = 0
-    used: int = 0
-    wasted: int = 0
-    late: int = 0
-    refused: int = 0
-
-    @property
-    def precision(self) -> float:
-        """Which part of what was issued and decided was used, 0 to 1; NaN before the first."""
-        decided = self.used + self.wasted
-        return self.used / decided if decided else float("nan")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the counts, by name."""
-        return _as_dict(self)
-
-
-@dataclass(frozen=True, slots=True)
 class TieredStats:
     """What `TieredCache.stats()` returns: counts of this process, since the cache was made or they were reset.
 
@@ -116,7 +89,7 @@ class TieredStats:
         stampede_waits: callers that waited for a load of this process instead of loading themselves.
         lease_waits: loads that waited for another instance to load the key.
         timeouts: callers that gave up waiting for a load, with a stale value or an error.
-        stale_served: results whose ttl was over.
+        stale_served: results whose ttl was over, or that nobody could vouch for.
         early_refreshes: loads of entries whose ttl was not over yet.
         suspects: entries in memory or on disk that were found, and could not be trusted without asking Redis.
         revalidations: those that Redis said are right.
@@ -156,7 +129,7 @@ class TieredStats:
         return _as_dict(self)
 
 
-for _class in (TierStats, PrefetchStats, TieredStats):
+for _class in (TierStats, TieredStats):
     _class.__module__ = "overdrive"
 del _class
 
@@ -177,33 +150,29 @@ class StatsTally:
         """Count what a tier did; `reason` is why, of an error, or of a miss of what could not be used."""
         self._tally.count((tier, event, reason), amount)
 
-    def count_prefetch(self, event: _PrefetchEvent, amount: int = 1) -> None:
-        """Count what prefetching did."""
-        self._tally.count(("prefetch", event, ""), amount)
-
-    def stats(self, *, l1_hits: int = 0, l1_misses: int = 0) -> TieredStats:
+    def stats(self, *, l1_hits: int = 0, l1_misses: int = 0, prefetch: PrefetchStats | None = None) -> TieredStats:
         """Return the counts so far.
 
         Args:
             l1_hits: those that are counted natively.
             l1_misses: those that are counted natively.
+            prefetch: what prefetching counts itself.
         """
         counts = self._tally.read()
         plain: dict[str, Any] = {}
-        grouped: dict[str, dict[str, dict[str, int]]] = {"l1": {}, "l2": {}, "l3": {}, "prefetch": {}}
+        grouped: dict[str, dict[str, dict[str, int]]] = {"l1": {}, "l2": {}, "l3": {}}
         for event, amount in counts.items():
             if isinstance(event, str):
                 plain[event] = amount
             else:
                 group, name, reason = event
                 grouped[group].setdefault(name, {})[reason] = amount
-        prefetch = {name: reasons[""] for name, reasons in grouped["prefetch"].items()}
         memory = _tier(grouped["l1"])
         return TieredStats(
             l1=replace(memory, hits=memory.hits + l1_hits, misses=memory.misses + l1_misses),
             l2=_tier(grouped["l2"]),
             l3=_tier(grouped["l3"]),
-            prefetch=PrefetchStats(**prefetch),
+            prefetch=PrefetchStats() if prefetch is None else prefetch,
             **plain,
         )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from overdrive._core import Coherence
+    from overdrive._tiers.ahead import Ahead
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.driving import IO
     from overdrive._tiers.l2.backplane import Backplane
@@ -51,6 +52,7 @@ class Tiers:
         throttle_seconds: how long an old value is returned after its loader failed, before it is tried again.
         now: the monotonic clock, in seconds.
         wall: the time since 1970, in seconds.
+        ahead: what fetches ahead, if anything does.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
+        self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
     # --- memory -------------------------------------------------------------------------------------
@@ -119,6 +122,7 @@ class Tiers:
         kept = found.hard - age
         if kept <= 0:
             return
+        self.tally.count_tier("l1", "sets")
         found.key, found.until, found.on_disk = ask.key, until, on_disk
         fresh_until = now + found.soft - age
         quiet_until = min(fresh_until, until)
@@ -210,6 +214,7 @@ class Tiers:
             return None, False
         row = disk.get(ask.key)
         if row is None:
+            self.tally.count_tier("l3", "misses")
             return None, False
         found = self.decode(ask, row.blob, "l3")
         if found is None:
@@ -220,6 +225,7 @@ class Tiers:
             return found, not row.suspect
         try:
             if await self.is_tagged_dead(io, found):
+                self.tally.count_tier("l3", "misses", "tag")
                 return None, False
         except TierUnavailable:
             return found, False
@@ -252,6 +258,10 @@ class Tiers:
             tags=found.hashes,
             is_current=lambda: coherence.is_current(stamp, names),
         )
+        if queued:
+            self.tally.count_tier("l3", "sets")
+        else:
+            self.tally.count_tier("l3", "errors", "shed")
         return queued
 
     def demote(self, entry: Entry) -> None:

@@ -11,8 +11,8 @@ from overdrive.exceptions import ConfigError
 __all__ = ("user_directory",)
 
 
-def user_directory(namespace: str) -> Path:
-    """Return the directory for a namespace of the current user; nothing is made.
+def user_directory() -> Path:
+    """Return the directory for the caches of the current user; nothing is made.
 
     It is below `$XDG_CACHE_HOME`, which is `~/.cache` unless set, below `~/Library/Caches` on macOS, and below
     `%LOCALAPPDATA%` on Windows. Never in a directory that other users can write to: whoever could put entries there
@@ -21,7 +21,7 @@ def user_directory(namespace: str) -> Path:
     Raises:
         ConfigError: the user has no home.
     """
-    return _caches() / "overdrive" / namespace
+    return _caches() / "overdrive"
 
 
 def _caches() -> Path:

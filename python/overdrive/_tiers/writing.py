@@ -81,13 +81,15 @@ async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> None:
     if backplane is not None:
         try:
             await io.redis(backplane.redis, backplane.steps.invalidate(keys))
+            tiers.tally.count_tier("l2", "deletes", amount=len(keys))
         except TierUnavailable as error:
             tiers.note_unavailable(error)
             backplane.queue_keys(keys)
         coherence.bump(*names)
     tiers.tally.count("invalidations", len(keys))
+    tiers.tally.count_tier("l1", "deletes", amount=len(keys))
     if tiers.disk is not None:
-        await io.disk(tiers.disk.delete_many, keys)
+        tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_many, keys))
 
 
 async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
@@ -108,7 +110,7 @@ async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
         coherence.bump(*names)
     tiers.tally.count("invalidations", len(tags))
     if tiers.disk is not None:
-        await io.disk(tiers.disk.delete_tags, hashes)
+        tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_tags, hashes))
 
 
 async def clear(tiers: Tiers, io: IO) -> None:

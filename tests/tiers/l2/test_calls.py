@@ -166,6 +166,16 @@ def test_a_replica_takes_reads_only(
     how(tier, STEPS.write(b"k", b"v", 0))
 
 
+def test_a_replica_that_lost_its_primary(
+    family: str, start_server: Callable[..., Server], make_tier: Make, how: Callable[..., Any]
+) -> None:
+    options = {"replica_serve_stale_data": "no", "replicaof": f"127.0.0.1 {free_port()}"}
+    tier = make_tier(start_server(family, **options).url)
+    for _ in range(6):
+        assert reason_of(lambda: how(tier, STEPS.get(b"k"))) == "masterdown"
+    assert tier.breaker.state == "closed"
+
+
 def test_a_wrong_password_is_one_line_and_no_storm(
     redis_server: Server, make_tier: Make, how: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,7 +291,8 @@ def certificate(directory: Path, *extra: str) -> tuple[Path, Path]:
 def tls_server(start_server: Callable[..., Server], directory: Path) -> tuple[int, Path]:
     key, cert = certificate(directory)
     port = free_port()
-    start_server(tls_port=port, tls_cert_file=cert, tls_key_file=key, tls_ca_cert_file=cert, tls_auth_clients="no")
+    files = {"tls_cert_file": cert, "tls_key_file": key, "tls_ca_cert_file": cert}
+    start_server(bind="127.0.0.1 127.0.0.2", tls_port=port, tls_auth_clients="no", **files)
     return port, cert
 
 
@@ -305,6 +316,14 @@ def test_certificates_that_are_not_trusted_are_denied(
         tier.check()
 
 
+def test_certificates_of_another_host_are_denied(
+    start_server: Callable[..., Server], tmp_path: Path, make_tier: Make, how: Callable[..., Any]
+) -> None:
+    port, cert = tls_server(start_server, tmp_path)
+    url = f"rediss://127.0.0.2:{port}?ssl_ca_certs={cert}"
+    assert reason_of(lambda: how(make_tier(url), STEPS.ping())) == "tls"
+
+
 def test_no_tls_on_the_other_side(redis_server: Server, make_tier: Make, how: Callable[..., Any]) -> None:
     tier = make_tier(f"rediss://127.0.0.1:{redis_server.port}", budget=0.3)
     assert reason_of(lambda: how(tier, STEPS.ping())) in ("tls", "reset", "timeout")
@@ -319,11 +338,13 @@ def test_no_tls_on_the_other_side(redis_server: Server, make_tier: Make, how: Ca
         ({"max_connections": 0}, "max_connections is 0"),
         ({"max_request": 0}, "max_request is 0"),
         ({"namespace": "a b"}, "namespace is 'a b'"),
+        ({"url": "rediss://h?ssl_ca_certs=/no/such"}, "/no/such"),
+        ({"url": "rediss://h", "tls": Tls(certfile="/no/such")}, "/no/such"),
     ],
 )
 def test_arguments_that_cannot_work(make_tier: Make, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        make_tier("redis://h", **options)
+        make_tier(**{"url": "redis://h", **options})
 
 
 def test_a_closed_tier_says_so(redis_server: Server, make_tier: Make, how: Callable[..., Any]) -> None:

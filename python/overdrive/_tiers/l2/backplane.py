@@ -74,9 +74,10 @@ class Backplane:
         return self._epochs.known_clock
 
     def start(self) -> None:
-        """Listen, if this process does not yet."""
-        self.listener.start()
-        self.canary.start()
+        """Listen, if this process does not yet, as after a fork; costs next to nothing if it does."""
+        if not self.listener.is_started:
+            self.listener.start()
+            self.canary.start()
 
     def writing(self, key: bytes, version: int) -> None:
         """Expect that Redis reports that this instance has written a key."""

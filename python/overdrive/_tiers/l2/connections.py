@@ -16,21 +16,31 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from overdrive._tiers.l2.resp import NOTHING, ProtocolError, Push, Reader, ReplyError, make_reader, pack
-from overdrive.exceptions import MissingExtraError
+from overdrive.exceptions import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
     from overdrive._tiers.l2.resp import Reply
     from overdrive._tiers.l2.step import Argument
-    from overdrive._tiers.l2.url import Address, Target
+    from overdrive._tiers.l2.url import Address, Target, Tls
 
     #: A connection of redis-py, whose classes for blocking code and for asyncio have no common one.
     Owner: TypeAlias = Any
 
-__all__ = ("AsyncLink", "Link", "RefusedLogin", "key_slot", "open_async_link", "open_link", "require_client")
+__all__ = (
+    "AsyncLink",
+    "Link",
+    "RefusedLogin",
+    "key_slot",
+    "open_async_link",
+    "open_link",
+    "require_client",
+    "tls_context",
+)
 
 CHUNK: Final = 65536
 
@@ -274,6 +284,29 @@ async def open_async_link(
     return link
 
 
+@lru_cache(16)
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return what TLS is done with; kept, as reading certificates takes longer than many a call may.
+
+    Raises:
+        ConfigError: a file cannot be read, or holds no certificate or key.
+    """
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_certs)
+        if tls.certfile is not None:
+            context.load_cert_chain(tls.certfile, tls.keyfile)
+    except OSError as error:
+        raise ConfigError(
+            f"tls: {error} (ca_certs {tls.ca_certs}, certfile {tls.certfile}, keyfile {tls.keyfile})"
+        ) from error
+    context.check_hostname = tls.verify and tls.check_hostname
+    if not tls.verify:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def key_slot(key: bytes) -> int:
     """Return the slot of a cluster that `key` is in."""
     require_client()
@@ -288,7 +321,9 @@ def require_client() -> None:
     Raises:
         MissingExtraError: it is not installed.
     """
+    # Both, as importing takes longer than a call may.
     _blocking_client()
+    _asyncio_client()
 
 
 def _left(deadline: float) -> float:
@@ -326,17 +361,11 @@ def _connection(client: _Client, target: Target, address: Address, timeout: floa
     if not address.port:
         return client.unix(path=address.host, **options)
     options |= {"host": address.host, "port": address.port, "socket_keepalive": True}
-    tls = target.tls
-    if tls is None:
+    if target.tls is None:
         return client.plain(**options)
-    return client.tls(
-        **options,
-        ssl_ca_certs=tls.ca_certs,
-        ssl_certfile=tls.certfile,
-        ssl_keyfile=tls.keyfile,
-        ssl_cert_reqs="required" if tls.verify else "none",
-        ssl_check_hostname=tls.check_hostname,
-    )
+    connection = client.tls(**options)
+    connection.context = tls_context(target.tls)
+    return connection
 
 
 def _run(connect: Callable[[], None]) -> None:
@@ -374,7 +403,7 @@ def _missing(error: ImportError) -> MissingExtraError:
 @lru_cache(1)
 def _blocking_client() -> _Client:
     try:
-        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.connection import Connection, UnixDomainSocketConnection
     except ImportError as error:
         raise _missing(error) from error
 
@@ -387,17 +416,32 @@ def _blocking_client() -> _Client:
         def on_connect_check_health(self, check_health: bool = True) -> None:
             """Leave logging in to the caller."""
 
-    return _Client(
-        plain=type("Plain", (Opened, Connection), {}),
-        tls=type("Encrypted", (Opened, SSLConnection), {}),
-        unix=type("Local", (Opened, UnixDomainSocketConnection), {}),
-    )
+    class Plain(Opened, Connection):
+        """Over a port."""
+
+    class Encrypted(Opened, Connection):
+        """Over a port, with TLS."""
+
+        context: ssl.SSLContext
+
+        def _connect(self) -> socket.socket:
+            connected: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+            try:
+                return self.context.wrap_socket(connected, server_hostname=self.host)
+            except BaseException:
+                connected.close()
+                raise
+
+    class Local(Opened, UnixDomainSocketConnection):
+        """Over a Unix socket."""
+
+    return _Client(Plain, Encrypted, Local)
 
 
 @lru_cache(1)
 def _asyncio_client() -> _Client:
     try:
-        from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.asyncio.connection import Connection, UnixDomainSocketConnection
     except ImportError as error:
         raise _missing(error) from error
 
@@ -410,8 +454,18 @@ def _asyncio_client() -> _Client:
         async def on_connect_check_health(self, check_health: bool = True) -> None:
             """Leave logging in to the caller."""
 
-    return _Client(
-        plain=type("Plain", (Opened, Connection), {}),
-        tls=type("Encrypted", (Opened, SSLConnection), {}),
-        unix=type("Local", (Opened, UnixDomainSocketConnection), {}),
-    )
+    class Plain(Opened, Connection):
+        """Over a port."""
+
+    class Encrypted(Opened, Connection):
+        """Over a port, with TLS."""
+
+        context: ssl.SSLContext
+
+        def _connection_arguments(self) -> dict[str, Any]:
+            return {**super()._connection_arguments(), "ssl": self.context}
+
+    class Local(Opened, UnixDomainSocketConnection):
+        """Over a Unix socket."""
+
+    return _Client(Plain, Encrypted, Local)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,18 @@ class Verdict(NamedTuple):
     unknown: tuple[int, ...] = ()
 
 
+class _State(NamedTuple):
+    """What is known: the clocks of tags, and the range of epochs for which that is everything."""
+
+    clocks: dict[int, int]
+    floor: int | None
+    known: int
+
+
+_DEAD = Verdict(dead=True)
+_ALIVE = Verdict(dead=False)
+
+
 class TagEpochs:
     """The clocks of the last invalidations of tags, as far as the stream has told them; thread-safe.
 
@@ -34,27 +47,26 @@ class TagEpochs:
         capacity: how many tags are remembered, > 0.
     """
 
-    __slots__ = ("_capacity", "_clocks", "_floor", "_generation", "_known", "_lock")
+    __slots__ = ("_capacity", "_generation", "_lock", "_state")
 
     def __init__(self, capacity: int = 65_536) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, got {capacity!r}")
         self._capacity = capacity
-        self._clocks: dict[int, int] = {}
-        self._floor: int | None = None
+        # Read without the lock, hence replaced as one; clocks are added to the table before `known` says so.
+        self._state = _State({}, None, 0)
         self._generation = 0
-        self._known = 0
         self._lock = Lock()
 
     @property
     def known_clock(self) -> int:
         """The highest clock that was heard of."""
-        return self._known
+        return self._state.known
 
     @property
     def floor(self) -> int | None:
         """The clock above which every invalidation is known; None before the first `reset` and after a `forget`."""
-        return self._floor
+        return self._state.floor
 
     @property
     def generation(self) -> int:
@@ -62,7 +74,7 @@ class TagEpochs:
         return self._generation
 
     def __len__(self) -> int:
-        return len(self._clocks)
+        return len(self._state.clocks)
 
     def forget(self) -> None:
         """Know nothing: every value has to be looked up, until the next `reset`."""
@@ -99,29 +111,26 @@ class TagEpochs:
             tag_hashes: of its tags, and of the tag of everything.
         """
         hashes = tuple(tag_hashes)
-        with self._lock:
-            if any(self._clocks.get(tag_hash, 0) > epoch for tag_hash in hashes):
-                return Verdict(dead=True)
-            if self._floor is not None and self._floor <= epoch:
-                return Verdict(dead=False)
-            return Verdict(dead=False, unknown=hashes)
+        clocks, floor, _ = self._state
+        for tag_hash in hashes:
+            if clocks.get(tag_hash, 0) > epoch:
+                return _DEAD
+        if floor is not None and floor <= epoch:
+            return _ALIVE
+        return Verdict(dead=False, unknown=hashes)
 
     def _learn(self, tag_hash: int, clock: int) -> None:
-        self._known = max(self._known, clock)
-        self._clocks[tag_hash] = max(clock, self._clocks.pop(tag_hash, 0))
-        if len(self._clocks) > self._capacity:
-            self._shrink()
-
-    def _shrink(self) -> None:
-        # An eighth at once, so that the search is paid for by many calls.
-        by_clock = sorted(self._clocks.items(), key=lambda item: item[1])
-        dropped = by_clock[: max(1, self._capacity // 8)]
-        self._clocks = dict(by_clock[len(dropped) :])
-        if self._floor is not None:
-            self._floor = max(self._floor, dropped[-1][1])
+        clocks, floor, known = self._state
+        clocks[tag_hash] = max(clock, clocks.get(tag_hash, 0))
+        if len(clocks) > self._capacity:
+            # An eighth at once, so that the search is paid for by many calls.
+            by_clock = sorted(clocks.items(), key=itemgetter(1))
+            dropped = by_clock[: max(1, self._capacity // 8)]
+            clocks = dict(by_clock[len(dropped) :])
+            if floor is not None:
+                floor = max(floor, dropped[-1][1])
+        self._state = _State(clocks, floor, max(known, clock))
 
     def _drop(self, floor: int | None, known: int) -> None:
-        self._clocks = {}
-        self._floor = floor
-        self._known = known
+        self._state = _State({}, floor, known)
         self._generation += 1

@@ -20,7 +20,7 @@ except ImportError:
 if TYPE_CHECKING:
     from overdrive._tiers.l2.recovery import Item, Kind
 
-__all__ = ("Journal",)
+__all__ = ("Journal", "count_pending")
 
 logger: Final = logging.getLogger("overdrive")
 
@@ -140,3 +140,18 @@ def _read(content: bytes) -> list[Item]:
             # What cannot be read may have been any invalidation.
             return [("c", b"")]
     return items
+
+
+def count_pending(directory: Path, namespace: str) -> int:
+    """Return how many items are written down, by processes that run and by such as are gone. Changes nothing."""
+    try:
+        paths = [path for path in directory.iterdir() if path.name.startswith(f"{namespace}~")]
+    except OSError:
+        return 0
+    items: set[Item] = set()
+    for path in paths:
+        try:
+            items.update(_read(path.read_bytes()))
+        except OSError:  # delivered meanwhile
+            continue
+    return len(items)

@@ -125,6 +125,11 @@ class Listener:
 
     # --- life -------------------------------------------------------------------------------------
 
+    @property
+    def is_started(self) -> bool:
+        """Whether this process listens, or has been told to stop."""
+        return self._thread is not None or self._closing.is_set()
+
     def start(self) -> None:
         """Start to listen, if this process does not listen yet; costs next to nothing if it does.
 

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from overdrive._tiers.l2.breaker import Breaker, BreakerStats, Change
-from overdrive._tiers.l2.connections import require_client
+from overdrive._tiers.l2.connections import require_client, tls_context
 from overdrive._tiers.l2.lane import Lane
 from overdrive._tiers.l2.pool import Pool, PoolExhausted
 from overdrive._tiers.l2.reasons import DENIED, RedisUnavailable, of_failure, of_reply
@@ -123,7 +123,10 @@ class RedisTier:
         self.namespace: Final = namespace
         self.budget: Final = budget
         slot_key = Steps(namespace).stream
+        # Now, as neither is done within a budget.
         require_client()
+        if self.target.tls is not None:
+            tls_context(self.target.tls)
         self.route: Final = Route(self.target, slot_key, min(connect_timeout, budget))
         self.breaker: Final = Breaker(clock=clock)
         self.breaker.subscribe(self._log_change)

@@ -7,16 +7,17 @@ no row names (`sweep` removes it). Names are never used twice: a file cannot be 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ("Blobs", "crc_of_name")
 
@@ -65,6 +66,10 @@ class Blobs:
             descriptor = os.open(self._path(name), os.O_RDONLY | _FLAGS)
         except (FileNotFoundError, ValueError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link, which is none of ours
+                return None
+            raise
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             found = os.fstat(descriptor)
             if found.st_size != size or not stat.S_ISREG(found.st_mode):
@@ -106,7 +111,8 @@ class Blobs:
                     continue  # removed meanwhile
                 except ValueError:
                     continue  # not a name of ours
-                if known is False and self.remove(found.name):
+                if known is False:
+                    Path(found.path).unlink(missing_ok=True)
                     removed += 1
         return removed
 

@@ -19,8 +19,10 @@ import json
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from overdrive.exceptions import ConfigError
 
@@ -88,6 +90,7 @@ class Directory:
 
     def open(self) -> None:
         """Check or make the directory, and say that this process uses it."""
+        self.forget()  # an earlier try may have come as far as that
         kind = file_system(self._wanted.parent if not self._wanted.exists() else self._wanted)
         if kind.startswith(_REFUSED):
             raise ConfigError(f"cache_dir {str(self._wanted)!r} is on {kind}; SQLite's WAL needs a local file system")
@@ -173,8 +176,11 @@ class Directory:
             fcntl.flock(self._users, fcntl.LOCK_SH)
         boot = boot_id()
         state = self._read("epoch")
-        epoch = state.get("epoch", 0)
-        self.epoch = epoch if isinstance(epoch, int) else 0
+        epoch = state.get("epoch")
+        if isinstance(epoch, int):
+            self.epoch = epoch
+        elif any(self.root.glob("shard-*.db")):
+            self.epoch = int(time.time())  # the note is lost: no epoch that a row may have
         same = bool(boot) and state.get("boot") == boot
         if alone and state and not same and state.get("clean") is not True:
             self.epoch += 1
@@ -206,27 +212,33 @@ class Directory:
         with os.fdopen(descriptor, "rb") as file:
             try:
                 found = json.loads(file.read(4096))
-            except ValueError:
-                return {}  # as if it were not there: the writer replaces it whole
-        return found if isinstance(found, dict) else {}
+                # A note with a flipped bit is as good as none: it is made anew.
+                return found if found.pop("check") == _checksum(found) else {}
+            except (ValueError, AttributeError, TypeError, KeyError):
+                return {}
 
     def _write(self, name: str, content: dict[str, object]) -> None:
         draft = self.root / f"{name}.{os.getpid()}.tmp"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(content).encode())
+            file.write(json.dumps({**content, "check": _checksum(content)}).encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.root / name)
-        descriptor = os.open(self.root, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if fcntl is not None:  # elsewhere a directory cannot be opened
+            descriptor = os.open(self.root, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         return os.open(self.root / name, flags, 0o600)
+
+
+def _checksum(content: dict[str, object]) -> int:
+    return crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _check_parents(path: Path) -> None:

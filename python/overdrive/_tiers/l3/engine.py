@@ -29,17 +29,25 @@ class Fault(enum.Enum):
     PERMISSION = "cannot be opened"
 
 
+class Cursor(Protocol):
+    """What a statement returns."""
+
+    def fetchall(self) -> Rows:
+        """Run the statement to its end, and return all rows."""
+
+
 class Connection(Protocol):
     """A connection to one shard, used by one thread at a time."""
+
+    @property
+    def execute(self) -> Callable[[str, Sequence[Argument]], Cursor]:
+        """The `execute` of a cursor, which keeps the statements that it has seen; `fetchall` must follow."""
 
     def run(self, sql: str, arguments: Sequence[Argument] = ()) -> Rows:
         """Run one statement to its end, so that no transaction stays open, and return all rows."""
 
     def run_many(self, sql: str, arguments: Iterable[Sequence[Argument]]) -> None:
         """Run one statement for each set of arguments."""
-
-    def prepared(self, sql: str) -> Callable[[Sequence[Argument]], Rows]:
-        """Return `run` of this statement, with as little in between as possible."""
 
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""

@@ -51,7 +51,6 @@ class Entries(Upkeep):
 
     def _mangled(self, key: bytes) -> None:
         """Remove a row that is not as it was written."""
-        self._missed()
         self._note("rows_damaged")
         self._attempt(crc32(key) % self._count, lambda handle: handle.run(Sql.DELETE, (key,)))
 
@@ -63,22 +62,26 @@ class Entries(Upkeep):
         """
         index = crc32(key) % self._count
         for _ in range(_TRIES):
-            blob, expires, version, attach, packed, size, epoch, _touched, file = stored
+            blob, expires, version, attach, packed, size, epoch, touched, file = stored
             tags = () if packed is None else _unpacked(cast("bytes", packed))
             if self._attention and self._doomed.covers(index, key, tags):
                 break
             if file is not None:
-                blob = self._file(index, cast("str", file), cast("int", size), first)
+                try:
+                    blob = self._blobs.read(cast("str", file), cast("int", size), first)
+                except OSError as error:
+                    self._react(index, self._fault(error), error, 0, frees=False)
+                    break
             if not (blob is None and file is not None):
                 if (
                     not (isinstance(blob, bytes) and isinstance(attach, bytes) and isinstance(size, int))
-                    or not (isinstance(version, int) and isinstance(expires, float))
+                    or not (isinstance(version, int) and isinstance(expires, float) and isinstance(touched, int))
                     or len(blob) != (size if first is None else min(first, size))
                 ):
                     raise ValueError("a column is not as it was written")
                 return Row(blob, expires, version & UNSIGNED, attach, tags, size, epoch != self._epoch)
             # A write in between has removed the file; or the file is gone, and the row with it.
-            rows = self._attempt(index, lambda handle: handle.read((key,)))
+            rows = self._attempt(index, lambda handle: handle.run(Sql.READ, (key,)))
             if not rows:
                 break
             if rows[0][-1] == file:
@@ -86,15 +89,7 @@ class Entries(Upkeep):
                 self._attempt(index, lambda handle, file=file: handle.run(Sql.DELETE_FILED, (key, cast("str", file))))  # type: ignore[misc]
                 break
             stored = rows[0]
-        self._missed()
         return None
-
-    def _file(self, index: int, name: str, size: int, first: int | None) -> bytes | None:
-        try:
-            return self._blobs.read(name, size, first)
-        except OSError as error:
-            self._react(index, self._fault(error), error, 0, frees=False)
-            return None
 
     # --- writing
 
@@ -112,6 +107,20 @@ class Entries(Upkeep):
             None if file is not None else job.blob,
         )
 
+    def _store_one(self, index: int, job: Job) -> bool:
+        """Write a job that is one row and nothing else."""
+        arguments = self._arguments(job, None)
+        session = self._sessions.mine()
+        try:
+            with session.lock:
+                session.handle(index).execute(Sql.WRITE, arguments).fetchall()
+        except self._faults:
+            # Once more, where faults are looked into.
+            if self._attempt(index, lambda handle: handle.run(Sql.WRITE, arguments)) is None:
+                return False
+        session.writes += 1
+        return True
+
     def _store_all(self, index: int, jobs: Sequence[Job]) -> int:
         """Write jobs of one shard in one transaction; returns how many were committed."""
         files = self._write_files(index, jobs)
@@ -125,7 +134,7 @@ class Entries(Upkeep):
                 # Deletes either came before the transaction, and then the job knows, or wait for its end.
                 if (large and job not in files) or not job.is_wanted():
                     continue
-                handle.write(self._arguments(job, files.get(job)))
+                handle.run(Sql.WRITE, self._arguments(job, files.get(job)))
                 for tag in job.tags:
                     handle.run(Sql.TAG, (signed(tag), job.key))
                 written.append(job)

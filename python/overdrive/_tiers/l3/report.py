@@ -25,7 +25,7 @@ class DiskStats(NamedTuple):
     dropped: int
     """Writes of `put_later` that were refused since the queue was full."""
     failed: int
-    """Writes of `put_later` that were accepted and not committed: no longer current, or the disk did not take them."""
+    """Writes of `put_later` that were accepted, and that the disk then did not take."""
     pending_deletes: int
     """Deletes that the disk has not taken yet; such entries are not returned."""
     events: dict[str, int]

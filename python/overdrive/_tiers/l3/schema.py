@@ -8,9 +8,11 @@ no index on the expiry, since every write would pay for it: `space` samples inst
 
 from __future__ import annotations
 
-__all__ = ("FORMAT", "TABLES", "TRASH", "Sql")
+__all__ = ("FORMAT", "STAMP", "TABLES", "TRASH", "Sql")
 
 FORMAT = 1
+STAMP = 0x01010101
+"""The format as it is stored: four equal bytes, so that another format can be told from a flipped bit."""
 OVERHEAD = 64
 """What a row costs besides its key and its blob, in bytes, about."""
 
@@ -49,6 +51,7 @@ class Sql:
     """The statements."""
 
     BEGIN = "BEGIN IMMEDIATE"
+    SNAPSHOT = "BEGIN"
     COMMIT = "COMMIT"
     ROLLBACK = "ROLLBACK"
     READ = f"SELECT blob, {_META} FROM entry WHERE key = ?"

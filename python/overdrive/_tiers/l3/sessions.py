@@ -35,7 +35,7 @@ class Session:
 
     __slots__ = (
         *("__weakref__", "_errors", "_retired", "_shards"),
-        *("expired", "handles", "hits", "lock", "misses", "writes"),
+        *("expired", "handles", "hits", "is_shut", "lock", "misses", "writes"),
     )
 
     def __init__(
@@ -46,6 +46,7 @@ class Session:
         self._retired = retired
         # Reentrant: what is asked in the middle of a transaction may read.
         self.lock = threading.RLock()
+        self.is_shut = False
         self.hits = self.misses = self.expired = self.writes = 0
         self.handles: list[Handle | None] = [None] * len(shards)
 
@@ -57,6 +58,8 @@ class Session:
             if handle.generation == shard.generation:
                 return handle
             self.drop(index)
+        if self.is_shut:
+            raise ValueError("the disk tier was closed in the middle of an operation")
         handle = self.handles[index] = shard.open()
         return handle
 
@@ -108,6 +111,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._all: weakref.WeakSet[Session] = weakref.WeakSet()
         self._held: list[Session] = []
+        self._closer: int | None = None
         self._retired: deque[tuple[int, int, int, int]] = deque()
         self.local = threading.local()
         self.carried_over = False
@@ -119,6 +123,8 @@ class Sessions:
         """Return the session of this thread."""
         session: Session | None = getattr(self.local, "session", None)
         if session is None:
+            if self._closer not in (None, threading.get_ident()):
+                raise ValueError("the disk tier is closed")
             session = self.local.session = Session(self._shards, self._engine.errors, self._retired)
             with self._lock:
                 self._all.add(session)
@@ -142,6 +148,17 @@ class Sessions:
             sessions = list(self._all)
         for session in sessions:
             with session.lock:
+                session.close()
+
+    def shut(self) -> None:
+        """Close every connection for good; from here on only the calling thread may open new ones."""
+        self._closer = threading.get_ident()
+        self.local = threading.local()
+        with self._lock:
+            sessions = list(self._all)
+        for session in sessions:
+            with session.lock:
+                session.is_shut = True
                 session.close()
 
     def hold(self) -> None:
@@ -174,9 +191,11 @@ class Sessions:
 
 
 _holding: list[Sessions] = []
+_forking = threading.Lock()  # two threads that fork at once would wait for each other's tiers
 
 
 def _before_fork() -> None:
+    _forking.acquire()
     for sessions in list(_every):
         sessions.hold()
         _holding.append(sessions)
@@ -185,11 +204,13 @@ def _before_fork() -> None:
 def _after_in_parent() -> None:
     while _holding:
         _holding.pop().release()
+    _forking.release()
 
 
 def _after_in_child() -> None:
     while _holding:
         _holding.pop().inherit()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -15,31 +15,34 @@ from typing import TYPE_CHECKING
 
 from overdrive.exceptions import ConfigError
 
-from .schema import FORMAT, TABLES, TRASH, Sql
+from .schema import FORMAT, STAMP, TABLES, TRASH, Sql
 
 if TYPE_CHECKING:
     from .directory import Directory
     from .engine import Connection, Engine
 
-__all__ = ("Handle", "Shard")
+__all__ = ("DamagedShard", "Handle", "Shard")
 
 _CHECKPOINT_PAGES = 1000
 _KEPT_DAMAGED = 2
 _SIDES = ("", "-wal", "-shm")
 
 
-class Handle:
-    """A connection of one thread to one shard, with its frequent statements prepared."""
+class DamagedShard(Exception):  # noqa: N818 - what it is, and no error of the caller's
+    """A file in the place of a shard that SQLite opens and that is none."""
 
-    __slots__ = ("connection", "generation", "read", "run", "shard", "write")
+
+class Handle:
+    """A connection of one thread to one shard, with what is called for every read at hand."""
+
+    __slots__ = ("connection", "execute", "generation", "run", "shard")
 
     def __init__(self, shard: Shard, connection: Connection, generation: int) -> None:
         self.shard = shard
         self.connection = connection
         self.generation = generation
         self.run = connection.run
-        self.read = connection.prepared(Sql.READ)
-        self.write = connection.prepared(Sql.WRITE)
+        self.execute = connection.execute
 
 
 class Shard:
@@ -78,6 +81,13 @@ class Shard:
                     connection.close()
                 raise
             return Handle(self, connection, generation)
+
+    def wal_bytes(self) -> int:
+        """Return how long the WAL is."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     def after_fork(self) -> None:
         """Start over with locks that no thread of the parent holds."""
@@ -145,16 +155,18 @@ class Shard:
 
     def _set_up(self, connection: Connection) -> None:
         connection.run(f"PRAGMA cache_size = -{self._cache_kib}")
-        found = connection.run("PRAGMA user_version")[0][0]
+        found = _stamp(connection)
         if found == 0:
             with self._directory.exclusively():
-                found = connection.run("PRAGMA user_version")[0][0]
+                found = _stamp(connection)
                 if found == 0:
                     self._create(connection)
-                    found = FORMAT
-        if found != FORMAT:
+                    found = STAMP
+        if found != STAMP:
+            if found % STAMP or not 0 < found // STAMP < 256:
+                raise DamagedShard(f"its format is given as {found:#x}")
             raise ConfigError(
-                f"{str(self.path)!r} is of format {found!r}, this release knows {FORMAT}; "
+                f"{str(self.path)!r} is of format {found // STAMP}, this release knows {FORMAT}; "
                 "nothing was changed: remove it or use another cache_dir"
             )
         connection.run("PRAGMA synchronous = NORMAL")
@@ -164,9 +176,14 @@ class Shard:
 
     def _create(self, connection: Connection) -> None:
         if connection.run("SELECT count(*) FROM sqlite_master")[0][0]:
-            raise ConfigError(f"{str(self.path)!r} is a database of something else; nothing was changed")
+            raise DamagedShard("it has tables and no format")
         connection.run("PRAGMA journal_mode = WAL")
         connection.run(Sql.BEGIN)
-        for statement in (TRASH, *TABLES, f"PRAGMA user_version = {FORMAT}"):
+        for statement in (TRASH, *TABLES, f"PRAGMA user_version = {STAMP}"):
             connection.run(statement)
         connection.run(Sql.COMMIT)
+
+
+def _stamp(connection: Connection) -> int:
+    found = connection.run("PRAGMA user_version")[0][0]
+    return found if isinstance(found, int) else -1

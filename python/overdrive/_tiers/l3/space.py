@@ -59,32 +59,46 @@ def remove_expired(handle: Handle, now: float, random: random.Random, rounds: in
     return Removed(expired=removed)
 
 
-def shrink(handle: Handle, now: float, entries: int, size: int, random: random.Random) -> Removed:
-    """Remove `entries` entries at least, and `size` bytes at least, unless the shard has less."""
+def shrink(handle: Handle, now: float, keep_entries: float, keep_bytes: float, random: random.Random) -> Removed:
+    """Remove entries until so many, and so many bytes, are left at most.
+
+    What is left is looked up again after each step: others may be removing from the same shard.
+    """
     expired_count = least_recent = 0
-    while entries > 0 or size > 0:
+    while True:
+        entries, size = counters(handle)
+        if entries <= keep_entries and size <= keep_bytes:
+            break
         drawn = _draw(handle, random)
         if not drawn:
             break
-        expired = [candidate for candidate in drawn if candidate.expires <= now]
-        victims = expired
-        if len(expired) * 4 < len(drawn):
-            live = sorted((each for each in drawn if each.expires > now), key=itemgetter(2, 0))
-            room_entries, room_size = entries - len(expired), size - sum(each.size + OVERHEAD for each in expired)
-            victims = list(expired)
-            # The oldest quarter of a sample: better than its oldest one, at a quarter of the draws for all.
-            for candidate in live[: max(1, len(live) if len(drawn) > _DRAWS * _RUN else len(live) // 4)]:
-                if room_entries <= 0 and room_size <= 0:
-                    break
-                victims.append(candidate)
-                room_entries -= 1
-                room_size -= candidate.size + OVERHEAD
+        victims = [candidate for candidate in drawn if candidate.expires <= now]
+        expired_count += len(victims)
+        if len(victims) * 4 < len(drawn):
+            live = _least_recent(drawn, now, entries - keep_entries, size - keep_bytes, victims)
+            least_recent += len(live)
+            victims += live
         _delete(handle, victims)
-        expired_count += len(expired)
-        least_recent += len(victims) - len(expired)
-        entries -= len(victims)
-        size -= sum(each.size + OVERHEAD for each in victims)
     return Removed(expired_count, least_recent)
+
+
+def _least_recent(
+    drawn: list[_Candidate], now: float, entries: float, size: float, expired: list[_Candidate]
+) -> list[_Candidate]:
+    """Choose the oldest of a sample, as many as have to go besides those that are `expired`."""
+    entries -= len(expired)
+    size -= sum(each.size + OVERHEAD for each in expired)
+    live = sorted((each for each in drawn if each.expires > now), key=itemgetter(2, 0))
+    # A quarter of a sample: hardly worse than its oldest one, at a fraction of the draws.
+    most = len(live) if len(drawn) > _DRAWS * _RUN else max(1, len(live) // 4)
+    chosen: list[_Candidate] = []
+    for candidate in live[:most]:
+        if entries <= 0 and size <= 0:
+            break
+        chosen.append(candidate)
+        entries -= 1
+        size -= candidate.size + OVERHEAD
+    return chosen
 
 
 def _draw(handle: Handle, random: random.Random) -> list[_Candidate]:

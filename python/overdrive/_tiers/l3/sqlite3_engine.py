@@ -10,7 +10,7 @@ from .engine import Fault, fault_of_code
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from .engine import Argument, Connection, Rows
 
@@ -74,25 +74,17 @@ class Sqlite3Engine:
 
 
 class _Sqlite3Connection:
-    __slots__ = ("_connection", "_execute")
+    __slots__ = ("_connection", "execute")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._execute = connection.cursor().execute
+        self.execute = connection.cursor().execute
 
     def run(self, sql: str, arguments: Sequence[Argument] = ()) -> Rows:
-        return self._execute(sql, arguments).fetchall()
+        return self.execute(sql, arguments).fetchall()
 
     def run_many(self, sql: str, arguments: Iterable[Sequence[Argument]]) -> None:
         self._connection.cursor().executemany(sql, arguments)
-
-    def prepared(self, sql: str) -> Callable[[Sequence[Argument]], Rows]:
-        execute = self._connection.cursor().execute
-
-        def run(arguments: Sequence[Argument]) -> Rows:
-            return execute(sql, arguments).fetchall()
-
-        return run
 
     def in_transaction(self) -> bool:
         return self._connection.in_transaction

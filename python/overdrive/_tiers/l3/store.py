@@ -24,7 +24,7 @@ from .doomed import Doomed
 from .engine import Fault, choose
 from .schema import TABLES, Sql
 from .sessions import Sessions
-from .shard import Handle, Shard
+from .shard import DamagedShard, Handle, Shard
 from .space import Ballast
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = ("Store",)
 Answer = TypeVar("Answer")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 _DENIED = {errno.EACCES, errno.EPERM, errno.ELOOP}
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -53,7 +54,7 @@ class Store:
         self._clock = clock
         self._busy_ms = busy_ms
         self._cache_kib = cache_kib
-        self._faults: tuple[type[Exception], ...] = (*self._engine.errors, OSError, ConfigError)
+        self._faults: tuple[type[Exception], ...] = (*self._engine.errors, OSError, ConfigError, DamagedShard)
         self._directory = Directory(path, shards)
         self._condition = Condition(str(path))
         self._doomed = Doomed()
@@ -74,7 +75,7 @@ class Store:
         try:
             self._enter()
         except OSError as error:
-            self._react(0, self._fault(error), error, 0, frees=False)
+            self._worsen(State.OFF, f"{type(error).__name__}: {error}")
         _stores.add(self)
 
     def _enter(self) -> None:
@@ -137,9 +138,13 @@ class Store:
     def _fault(self, error: Exception) -> Fault:
         if isinstance(error, ConfigError):
             return Fault.PERMISSION
+        if isinstance(error, DamagedShard):
+            return Fault.CORRUPT
         if isinstance(error, OSError) and not isinstance(error, self._engine.errors):
             if error.errno in _FULL:
                 return Fault.FULL
+            if error.errno in _PASSING:
+                return Fault.BUSY
             if error.errno == errno.EROFS:
                 return Fault.READONLY
             return Fault.PERMISSION if error.errno in _DENIED else Fault.IO
@@ -218,7 +223,8 @@ class Store:
                     return
                 self._ballast.ensure()
             except (OSError, ConfigError) as error:
-                self._react(0, self._fault(error), error, 0, frees=False)
+                full = self._entered and self._fault(error) is Fault.FULL
+                self._worsen(State.FULL if full else State.OFF, f"{type(error).__name__}: {error}")
                 return
             if self._finish_deletes():
                 self._condition.recover()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import struct
+import threading
 import time
 from itertools import islice
 from math import inf
@@ -20,7 +21,7 @@ from .report import DiskHealth, DiskStats
 from .row import Row
 from .schema import Sql
 from .store import clear
-from .upkeep import CHECK_EVERY, TOUCH_EVERY
+from .upkeep import TOUCH_EVERY
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ("DiskTier",)
 
 _PAGE = 128
+_READ = Sql.READ
+_new = tuple.__new__  # what `Row(...)` comes to, without the call of a function in between
 _FIRST_ID = -(2**63)
 
 
@@ -116,16 +119,14 @@ class DiskTier(Entries):
                 handle = session.handles[index]
                 if handle is None or handle.generation != handle.shard.generation:
                     handle = session.handle(index)
-                rows = handle.read((key,))
-                if not rows:
-                    session.misses += 1
-                    return None
-                session.hits += 1
+                rows = handle.execute(_READ, (key,)).fetchall()
         except self._faults:
             # Once more, where faults are looked into.
-            rows = self._attempt(index, lambda handle: handle.read((key,))) or []
-            if not rows:
-                return None
+            rows = self._attempt(index, lambda handle: handle.run(_READ, (key,))) or []
+        if not rows:
+            session.misses += 1
+            return None
+        session.hits += 1
         blob, expires, version, attach, tags, size, epoch, touched, file = rows[0]
         try:
             now = self._clock()
@@ -136,16 +137,19 @@ class DiskTier(Entries):
                 self._touch(key, now)
             if now >= self._notice_at:
                 self._notice(now)
-            if tags is None and file is None and not self._attention:
-                if len(blob) != size or attach.__class__ is not bytes or blob.__class__ is not bytes:
-                    self._mangled(key)
-                    return None
-                return Row(blob, expires, version & UNSIGNED, attach, (), size, epoch != self._epoch)
-            return self._entry(key, rows[0], None)
+            if tags is not None or file is not None or self._attention:
+                row = self._entry(key, rows[0], None)
+                if row is None:
+                    self._missed()
+                return row
+            if len(blob) == size and blob.__class__ is bytes and attach.__class__ is bytes:
+                return _new(Row, (blob, expires, version & UNSIGNED, attach, (), size, epoch != self._epoch))
         except (TypeError, ValueError, struct.error):
-            # A page whose damage SQLite did not notice.
-            self._mangled(key)
-            return None
+            pass  # as below
+        # A page whose damage SQLite did not notice.
+        self._missed()
+        self._mangled(key)
+        return None
 
     def header(self, key: bytes, first: int = 64) -> Row | None:
         """Return the entry of `key` with only the `first` bytes of its blob; None as `get` does."""
@@ -164,8 +168,31 @@ class DiskTier(Entries):
             return None
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
-        """Return the entries of those of `keys` that have one."""
-        return {key: row for key in keys if (row := self.get(key)) is not None}
+        """Return the entries of those of `keys` that have one; those in one shard are read in one transaction."""
+        by_shard: dict[int, list[bytes]] = {}
+        for key in dict.fromkeys(keys):
+            by_shard.setdefault(crc32(key) % self._count, []).append(key)
+        found: dict[bytes, Row] = {}
+        if self._attention and not self._is_readable():
+            return found
+        session, now = self._sessions.mine(), self._clock()
+        for index, group in by_shard.items():
+
+            def operation(handle: Handle, group: list[bytes] = group) -> list[Rows]:
+                handle.run(Sql.SNAPSHOT)
+                rows = [handle.run(_READ, (key,)) for key in group]
+                handle.run(Sql.COMMIT)
+                return rows
+
+            for key, rows in zip(group, self._attempt(index, operation) or (), strict=False):
+                row = self._live(key, rows[0]) if rows else None
+                session.hits += row is not None
+                session.misses += row is None
+                if row is not None:
+                    found[key] = row
+                    if now - cast("int", rows[0][-2]) > TOUCH_EVERY:
+                        self._touch(key, now)
+        return found
 
     def keys(self, prefix: bytes = b"", limit: int | None = None) -> list[bytes]:
         """Return the keys that begin with `prefix`, in order, `limit` of them at most; those expired are left out."""
@@ -192,6 +219,7 @@ class DiskTier(Entries):
                         yield cast("bytes", key), row
 
     def _live(self, key: bytes, stored: Sequence[object]) -> Row | None:
+        """Build what is returned for a row; None if its time is over, or it is damaged."""
         try:
             expires = stored[1]
             return self._entry(key, stored, None) if expires > self._clock() else None  # type: ignore[operator]
@@ -249,12 +277,11 @@ class DiskTier(Entries):
         index = crc32(key) % self._count
         if job.tags or len(job.blob) > INLINE_BYTES:
             done = self._store_all(index, (job,)) == 1
+            self._sessions.mine().writes += done
         else:
-            arguments = self._arguments(job, None)
-            done = self._attempt(index, lambda handle: handle.write(arguments)) is not None
-        self._sessions.mine().writes += done
+            done = self._store_one(index, job)
         self._unchecked += 1
-        if self._unchecked >= CHECK_EVERY:
+        if self._unchecked >= self._check_every:
             self._writer.wake()
         return done
 
@@ -430,13 +457,16 @@ class DiskTier(Entries):
         written = self._writer.close(timeout)
         self._write_touched()
         clean = False
+        self._closed = True
+        self._look()
+        self._sessions.shut()
+        self._local = self._sessions.local
         try:
             clean = self._directory.close(lambda: written and self._checkpoint_fully())
         except OSError:
             self._directory.forget()
-        self._closed = True
-        self._look()
         self._sessions.close()
+        self._stop_checkpointing()
         return clean
 
     def _new_writer(self) -> Writer:
@@ -444,6 +474,8 @@ class DiskTier(Entries):
 
     def _after_fork(self) -> None:
         self._writer = self._new_writer()  # what the parent queued, the parent writes
+        self._upkeep = threading.RLock()
+        self._stop_checkpointing()
         super()._after_fork()
 
     def __enter__(self) -> Self:

@@ -5,8 +5,11 @@ It runs in the writer's thread, when so many writes have been made, and in `clea
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 import time
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -30,6 +33,9 @@ TOUCH_EVERY = 600
 """How coarse the times of access are, in seconds."""
 CHECK_EVERY = 256
 """After how many writes the limits are looked at."""
+_LOOK_EVERY = 8192
+"""The same where there are no limits: only files of overwritten entries may have to be removed."""
+_LONG_WAL = 4 << 20
 _MOST_TOUCHED = 4096
 _SWEPT_AT_START = 10_000
 _YOUNG = 3600.0
@@ -65,6 +71,10 @@ class Upkeep(Store):
         self._touched: dict[bytes, int] = {}
         self._random = random.Random()
         self._swept = False
+        # One thread at a time: what another one is about to write as read must not look unread.
+        self._upkeep = threading.RLock()
+        limited = not (max_entries is None and max_bytes is None)
+        self._check_every = CHECK_EVERY if limited or not self._engine.checkpoints_concurrently else _LOOK_EVERY
         self._unchecked = 0
         self._checkpointer: int | None = None
 
@@ -87,20 +97,27 @@ class Upkeep(Store):
         removed = Removed()
         if surplus_entries <= 0 and surplus_bytes <= 0:
             return removed
-        now = self._clock()
-        self._write_touched()
-        for index, (entries, size) in enumerate(found):
-            fewer, smaller = -int(-entries * surplus_entries), -int(-size * surplus_bytes)
-            if fewer <= 0 and smaller <= 0:
-                continue
+        with self._upkeep:
+            self._write_touched()
+            removed = self._shed_from_each(found, surplus_entries, surplus_bytes)
+        self._note("evicted_expired", removed.expired)
+        self._note("evicted_least_recent", removed.least_recent)
+        return removed
 
-            def operation(handle: Handle, fewer: int = fewer, smaller: int = smaller) -> Removed:
-                return shrink(handle, now, fewer, smaller, self._random)
+    def _shed_from_each(self, found: list[tuple[int, int]], surplus_entries: float, surplus_bytes: float) -> Removed:
+        removed = Removed()
+        now = self._clock()
+        for index, (entries, size) in enumerate(found):
+            keep_entries = entries * (1 - surplus_entries) if surplus_entries > 0 else inf
+            keep_bytes = size * (1 - surplus_bytes) if surplus_bytes > 0 else inf
+
+            def operation(
+                handle: Handle, keep_entries: float = keep_entries, keep_bytes: float = keep_bytes
+            ) -> Removed:
+                return shrink(handle, now, keep_entries, keep_bytes, self._random)
 
             removed = _plus(removed, self._attempt(index, operation, frees=True))
             self._empty_trash(index)
-        self._note("evicted_expired", removed.expired)
-        self._note("evicted_least_recent", removed.least_recent)
         return removed
 
     def _remove_expired(self) -> Removed:
@@ -122,7 +139,11 @@ class Upkeep(Store):
             self._writer.wake()
 
     def _write_touched(self) -> None:
-        touched, self._touched = self._touched, {}
+        with self._upkeep:
+            touched, self._touched = self._touched, {}
+            self._write_read_times(touched)
+
+    def _write_read_times(self, touched: dict[bytes, int]) -> None:
         by_shard: dict[int, list[tuple[int, bytes]]] = {}
         for key, read_at in list(touched.items()):  # another thread may still add to it
             by_shard.setdefault(crc32(key) % self._count, []).append((read_at, key))
@@ -162,7 +183,7 @@ class Upkeep(Store):
             self._relieve()
         if len(self._touched) >= _MOST_TOUCHED:
             self._write_touched()
-        if self._unchecked >= CHECK_EVERY:
+        if self._unchecked >= self._check_every:
             self._unchecked = 0
             for index in range(len(self._shards)):
                 self._empty_trash(index)
@@ -182,15 +203,25 @@ class Upkeep(Store):
             self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def _checkpoint_alone(self) -> None:
-        """Move the WALs into the files, if this is the process that does it for all."""
+        """Move long WALs into the files, if this is the process that does it for all.
+
+        A checkpoint that keeps writers out, and so ends, and cannot meet one that starts the WAL anew.
+        """
         if self._checkpointer is None:
             try:
                 self._checkpointer = self._directory.lock("checkpoint.lock")
             except OSError:
                 return
         if self._checkpointer is not None:
-            for index in range(len(self._shards)):
-                self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(PASSIVE)"))
+            for index, shard in enumerate(self._shards):
+                if shard.wal_bytes() >= _LONG_WAL:
+                    self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def _stop_checkpointing(self) -> None:
+        """Let another process do it."""
+        if self._checkpointer is not None:
+            os.close(self._checkpointer)
+            self._checkpointer = None
 
     def _checkpoint_fully(self) -> bool:
         """Move everything from the WALs into the files and sync those; whether that was possible."""

@@ -48,15 +48,13 @@ class Job:
 
     def is_wanted(self) -> bool:
         """Whether nothing deleted the key since the job was queued; what `is_current` raises counts as no."""
-        if self.cancelled:
-            return False
-        if self.is_current is None:
-            return True
-        try:
-            return bool(self.is_current())
-        except Exception:  # noqa: BLE001 - it is the caller's, and a write that nobody can vouch for is left out
-            _log.exception("disk tier: is_current() failed, the entry is not written")
-            return False
+        if not self.cancelled and self.is_current is not None:
+            try:
+                self.cancelled = not self.is_current()
+            except Exception:  # noqa: BLE001 - it is the caller's, and a write that nobody can vouch for is left out
+                _log.exception("disk tier: is_current() failed, the entry is not written")
+                self.cancelled = True
+        return not self.cancelled
 
 
 class Writer:

@@ -46,6 +46,7 @@ class Prefetcher:
         can_prefetch: whether fetching is all right now; false while a breaker is open or loads take long.
         enabled: whether to predict; without it only hints are acted on.
         keys: about how many keys to keep the names and successors of, at least 1.
+        lookahead: how many requests ahead at most, from 1 to 16.
         budget: loads that may be wasted, per request, from 0 to 1.
         seed: what is left to chance depends on it.
 
@@ -84,6 +85,7 @@ class Prefetcher:
         can_prefetch: Callable[[], bool] = lambda: True,
         enabled: bool = False,
         keys: int = 65_536,
+        lookahead: int = 16,
         budget: float = 0.1,
         seed: int = 0,
     ) -> None:
@@ -92,7 +94,7 @@ class Prefetcher:
         self._is_candidate = is_candidate
         self._can_prefetch = can_prefetch
         self.enabled = enabled
-        self._predictor = Predictor(rows=keys, budget=budget, seed=seed)
+        self._predictor = Predictor(rows=keys, budget=budget, depth=lookahead, seed=seed)
         self._limit = keys
         self._lock = threading.RLock()
         self._names: dict[int, Hashable] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 __all__ = ("PrefetchStats",)
 
@@ -27,15 +28,22 @@ class PrefetchStats:
         memory: bytes that the predictor takes, keys not included.
     """
 
-    observed: int
-    issued: int
-    hinted: int
-    used: int
-    wasted: int
-    late: int
-    failed: int
-    suppressed: int
-    precision: float
-    is_open: bool
-    depth: int
-    memory: int
+    observed: int = 0
+    issued: int = 0
+    hinted: int = 0
+    used: int = 0
+    wasted: int = 0
+    late: int = 0
+    failed: int = 0
+    suppressed: int = 0
+    precision: float = 1.0
+    is_open: bool = False
+    depth: int = 0
+    memory: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts, by name."""
+        return asdict(self)
+
+
+PrefetchStats.__module__ = "overdrive"
