@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from math import inf
+from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
@@ -45,6 +45,9 @@ _TERMS = (
     "wait_timeout",
 )
 _THROTTLE_SECONDS = 30.0
+# Slots of 8 bytes. Processes that share them must agree on how many there are, whatever each keeps in memory.
+_SLOTS_PER_ITEM = 8
+_FEWEST_SLOTS, _MOST_SLOTS, _SHARED_SLOTS = 1 << 16, 1 << 22, 1 << 20
 
 
 class Parts(NamedTuple):
@@ -118,7 +121,11 @@ def build(**options: Any) -> Parts:
     disk = None if folder is None else _disk(folder, options, wall)
     # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
     shares = folder is not None and options["l2"] is None
-    coherence = Coherence(folder / "generations" if folder is not None and shares else None)
+    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
+    if folder is not None and shares:
+        coherence = Coherence(folder / "generations", slots=_SHARED_SLOTS)
+    else:
+        coherence = Coherence(slots=_slots(maxsize))
     tiers = Tiers(
         coherence=coherence,
         codec=codec,
@@ -136,7 +143,6 @@ def build(**options: Any) -> Parts:
         coherence.trust(inf)
     else:
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
-    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
     memory = SharedMemory(
         maxsize,
         max_bytes,
@@ -168,6 +174,14 @@ def _namespace(namespace: object) -> str:
     if not isinstance(namespace, str):
         raise TypeError(f"namespace must be a str, got {namespace!r}")
     return check_namespace(namespace)
+
+
+def _slots(maxsize: float | None) -> int:
+    """Return into how many slots names are hashed: what changes takes all with it that share its slot."""
+    if maxsize is None or isinf(maxsize):
+        return _SHARED_SLOTS
+    wanted = 1 << (int(maxsize) * _SLOTS_PER_ITEM - 1).bit_length()
+    return min(max(wanted, _FEWEST_SLOTS), _MOST_SLOTS)
 
 
 def _memory_limits(l1: object, l1_max_bytes: Any) -> tuple[float | None, int | None]:
