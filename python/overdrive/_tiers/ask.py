@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from overdrive._tiers.names import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
-    from typing import Any
 
     from overdrive._core import Entry
     from overdrive._tiers.terms import Terms
     from overdrive._tiers.values.codec import Codec
 
 __all__ = ("L1", "Ask")
+
+
+_NONE: dict[str, Any] = {}
 
 
 class L1(Protocol):
@@ -80,7 +82,7 @@ class Ask:
         self.terms = terms
         self.loader = loader
         self.args = args
-        self.kwargs = kwargs or {}
+        self.kwargs = _NONE if kwargs is None else kwargs
         self.context_name = context_name
         self.names = (key_name(key),)
         self.stamp = 0

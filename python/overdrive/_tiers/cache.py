@@ -8,7 +8,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from overdrive._core import _TieredCache
-from overdrive._memoize.lifetimes import Verdict
 from overdrive._tiers import writing
 from overdrive._tiers.ahead import Ahead
 from overdrive._tiers.ask import Ask
@@ -17,7 +16,7 @@ from overdrive._tiers.context import context_parameter
 from overdrive._tiers.decorating import decorator
 from overdrive._tiers.driving import BLOCKING, LOOPING, pool, run
 from overdrive._tiers.found import Found
-from overdrive._tiers.loading import answer, answer_task, verdict_of
+from overdrive._tiers.loading import answer, answer_task
 from overdrive._tiers.log import logger
 from overdrive._tiers.many import load_many, read_many, write_many
 from overdrive._tiers.reading import described, read
@@ -222,26 +221,18 @@ class TieredCache(_TieredCache[Any, Any]):
 
     def _find(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key that memory does not answer for: called natively by `get`."""
-        ask = self._ask(key)
-        entry = ask.entry()
-        verdict = verdict_of(self._tiers, ask, entry)
-        if verdict is not Verdict.GONE and entry is not None and entry.error is None:
-            self._tiers.tally.count_tier("l1", "hits")
-            return entry.value
-        self._tiers.tally.count_tier("l1", "misses")
-        found = run(read(self._tiers, BLOCKING, ask))
+        found = run(read(self._tiers, BLOCKING, self._ask(key)))
+        self._count(found)
         return default if found is None else found.value
 
     async def _afind(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key that memory does not answer for: called natively by `aget`."""
-        ask = self._ask(key)
-        entry = ask.entry()
-        if entry is not None and entry.error is None and verdict_of(self._tiers, ask, entry) is not Verdict.GONE:
-            self._tiers.tally.count_tier("l1", "hits")
-            return entry.value
-        self._tiers.tally.count_tier("l1", "misses")
-        found = await read(self._tiers, LOOPING, ask)
+        found = await read(self._tiers, LOOPING, self._ask(key))
+        self._count(found)
         return default if found is None else found.value
+
+    def _count(self, found: Found | None) -> None:
+        self._tiers.tally.count_tier("l1", "hits" if found is not None and found.tier == "l1" else "misses")
 
     def _observed_get(self, key: Hashable, default: Any = None) -> Any:
         value = self._hit(key, _ABSENT)
@@ -551,8 +542,8 @@ class TieredCache(_TieredCache[Any, Any]):
     def stats(self) -> TieredStats:
         """Return what was counted; of decorated functions, too."""
         hits = self._hits + sum(function._counts()[0] for function in self._parts.functions)
-        prefetcher = self.prefetcher
-        return self._tiers.tally.stats(l1_hits=hits, prefetch=None if prefetcher is None else prefetcher.stats())
+        prefetch = None if self.prefetcher is None else self.prefetcher.stats()
+        return self._tiers.tally.stats(l1_hits=hits, prefetch=prefetch)
 
     def health(self) -> Health:
         """Return how each tier is doing. O(1): nothing is asked."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isinf
 from typing import TYPE_CHECKING
 
 from overdrive._core import Entry
@@ -61,7 +60,8 @@ class SharedMemory:
     def keep(self, key: Hashable, entry: Entry, seconds: float) -> None:
         """Keep an entry for so long; one that is too large is not kept."""
         try:
-            self.cache.set(key, entry, ttl=None if isinf(seconds) else min(seconds, _LONGEST))
+            # One that lives for very long knows itself when it is over.
+            self.cache.set(key, entry, ttl=seconds if seconds < _LONGEST else None)
         except ValueError:
             self.cache.delete(key)
 

@@ -71,6 +71,7 @@ class RedisAnswer(NamedTuple):
 
 
 _SILENT = RedisAnswer(answers=False)
+_NOTHING = RedisAnswer(answers=True)
 
 
 async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None) -> Found | None:
@@ -87,8 +88,11 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     stamp = ask.stamp
     remembered, standing = tiers.remembered(ask)
     current = remembered if standing == "current" else None
-    if remembered is not None and current is None:
-        tiers.tally.count("suspects")
+    if remembered is not None:
+        if current is None:
+            tiers.tally.count("suspects")
+        elif ask.loader is None and tiers.may_be_returned(ask, current):
+            return as_remembered(current)
     if redis is None:
         backplane = tiers.backplane
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
@@ -97,14 +101,16 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
-                    confirmed = copy(remembered)
-                    confirmed.tier = "l1"
-                    redis = RedisAnswer(answers=True, found=confirmed)
-                elif (body := await _body_on_disk(tiers, io, ask, current)) is not None:
+                    redis = RedisAnswer(answers=True, found=as_remembered(remembered))
+                elif tiers.disk and (body := await _body_on_disk(tiers, io, ask, current)) is not None:
                     redis = RedisAnswer(answers=True, found=body)
                 else:
                     blob = await io.redis(backplane.redis, backplane.steps.get(ask.key))
-                    redis = judge_at_once(tiers, ask, blob, current) or await judge_blob(tiers, io, ask, blob, current)
+                    judged = judge_at_once(tiers, ask, blob, current)
+                    if isinstance(judged, Found):
+                        tiers.keep(ask, judged, stamp)
+                        return judged
+                    redis = judged or await judge_blob(tiers, io, ask, blob, current)
             except TierUnavailable as error:
                 tiers.note_unavailable(error)
                 redis = _SILENT
@@ -140,6 +146,13 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     if current is not None and current.is_fresh(wall):
         tiers.tally.count("early_refreshes")
     return await _load(tiers, io, ask, old, redis)
+
+
+def as_remembered(found: Found) -> Found:
+    """Return what memory has, as found there."""
+    remembered = copy(found)
+    remembered.tier = "l1"
+    return remembered
 
 
 async def load(tiers: Tiers, io: IO, ask: Ask) -> Found:
@@ -194,23 +207,29 @@ async def _body_on_disk(tiers: Tiers, io: IO, ask: Ask, refreshed: Found | None)
     return found
 
 
-def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer | None:
-    """Say what a value in Redis is good for; `None` if that takes asking for its tags.
+def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found | None) -> Found | RedisAnswer | None:
+    """Say what a value in Redis is good for, or return it if it is to be returned; `None` if its tags are unknown.
 
     `refreshed` is one that is to be computed anew, if that is it.
     """
     if blob is None:
         tiers.tally.count_tier("l2", "misses")
-        return RedisAnswer(answers=True)
+        return _NOTHING
     found = tiers.decode(ask, blob, "l2")
     if found is None:
         return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
-    is_dead = tiers.is_known_dead(found)
-    return None if is_dead is None else _judged(tiers, blob, found, refreshed, is_dead=is_dead)
+    backplane = tiers.backplane
+    is_dead = False if backplane is None else backplane.judge(found.epoch, found.hashes)
+    if is_dead is None:
+        return None
+    if not is_dead and refreshed is None and found.is_fresh(tiers.wall()):
+        tiers.tally.count_tier("l2", "hits")
+        return found
+    return _judged(tiers, blob, found, refreshed, is_dead=is_dead)
 
 
 async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refreshed: Found | None) -> RedisAnswer:
-    """Say the same, and ask for tags if need be.
+    """Say the same, and ask for its tags.
 
     Raises:
         TierUnavailable: Redis does not answer.

@@ -105,6 +105,10 @@ class Tiers:
             return None, standing
         return found, standing
 
+    def may_be_returned(self, ask: Ask, found: Found) -> bool:
+        """Return whether what memory has, and believes, is fresh, or is stale and may be returned as such."""
+        return self.now() < found.until and found.is_usable(self.wall(), ask.terms.options.stale)
+
     def _is_cleared(self, found: Found) -> bool:
         """Return whether what is suspect is known to have been cleared; without Redis nothing else makes it so."""
         return self.backplane is None or self.backplane.judge(found.epoch, found.hashes) is True
@@ -163,25 +167,19 @@ class Tiers:
         if isinstance(decoded, Refusal):
             self.tally.count_tier(tier, "misses", decoded.reason)
             return None
-        header = decoded.header
+        value, header = decoded
         return Found(
-            decoded.value,
+            value,
             tier,
-            version=header.version,
-            created=header.created_ms / 1000,
-            soft=header.soft,
-            hard=header.hard,
-            cost=header.cost,
-            hashes=tuple(header.tags),
-            epoch=header.epoch or 0,
+            header.version,
+            header.created_ms / 1000,
+            header.soft,
+            header.hard,
+            header.cost,
+            (),
+            tuple(header.tags),
+            header.epoch or 0,
         )
-
-    def is_known_dead(self, found: Found) -> bool | None:
-        """Return whether one of a value's tags, or the whole cache, was invalidated after its load began.
-
-        `None`: Redis has to be asked. Without Redis there is nothing to ask: the disk forgets at once.
-        """
-        return False if self.backplane is None else self.backplane.judge(found.epoch, found.hashes)
 
     async def is_tagged_dead(self, io: IO, found: Found) -> bool:
         """Return whether one of a value's tags, or the whole cache, was invalidated after its load began."""
