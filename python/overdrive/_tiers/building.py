@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from math import inf
+from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
@@ -45,6 +45,9 @@ _TERMS = (
     "wait_timeout",
 )
 _THROTTLE_SECONDS = 30.0
+# Slots of 8 bytes. Processes that share them must agree on how many there are, whatever each keeps in memory.
+_SLOTS_PER_ITEM = 8
+_FEWEST_SLOTS, _MOST_SLOTS, _SHARED_SLOTS = 1 << 16, 1 << 22, 1 << 20
 
 
 class Parts(NamedTuple):
@@ -117,18 +120,19 @@ def build(**options: Any) -> Parts:
     folder = None if options["l3"] is None else Path(options["l3"]) / namespace
     disk = None if folder is None else _disk(folder, options, wall)
     watch = Watch(wall)
+    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
     coherence: Coherence | None = None
     if disk is not None and folder is not None and options["l2"] is None:
         # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
         try:
-            coherence = Coherence(folder / "generations")
+            coherence = Coherence(folder / "generations", slots=_SHARED_SLOTS)
         except OSError as error:
             # Without it the disk is done without, also when it is well again: nobody would hear of this process.
             watch.note_no_disk(f"{type(error).__name__}: {error}")
             disk.close()
             disk = None
     if coherence is None:
-        coherence = Coherence()
+        coherence = Coherence(slots=_slots(maxsize))
     tiers = Tiers(
         coherence=coherence,
         codec=codec,
@@ -146,7 +150,6 @@ def build(**options: Any) -> Parts:
         coherence.trust(inf)
     else:
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
-    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
     memory = SharedMemory(
         maxsize,
         max_bytes,
@@ -178,6 +181,14 @@ def _namespace(namespace: object) -> str:
     if not isinstance(namespace, str):
         raise TypeError(f"namespace must be a str, got {namespace!r}")
     return check_namespace(namespace)
+
+
+def _slots(maxsize: float | None) -> int:
+    """Return into how many slots names are hashed: what changes takes all with it that share its slot."""
+    if maxsize is None or isinf(maxsize):
+        return _SHARED_SLOTS
+    wanted = 1 << (int(maxsize) * _SLOTS_PER_ITEM - 1).bit_length()
+    return min(max(wanted, _FEWEST_SLOTS), _MOST_SLOTS)
 
 
 def _memory_limits(l1: object, l1_max_bytes: Any) -> tuple[float | None, int | None]:
