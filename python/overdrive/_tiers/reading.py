@@ -99,7 +99,6 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
             redis = _SILENT
         else:
-            backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
                     redis = RedisAnswer(answers=True, found=as_remembered(remembered))
@@ -303,7 +302,8 @@ def _longest_wait(tiers: Tiers, ask: Ask) -> float:
 async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> Found:
     """Load a key, unless another instance does, and store what comes of it; or fall back on an old value."""
     lease: _Lease | None = None
-    if redis.answers:
+    running = tiers.overdue.find(ask, io)
+    if redis.answers and running is None:
         try:
             taken = await _take_lease(tiers, io, ask, old, redis)
         except TierUnavailable as error:
@@ -313,8 +313,10 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
             if isinstance(taken, Found):
                 return taken
             lease = taken
-    work = _load_and_store(tiers, io, ask, old, lease, is_alone=not redis.answers)
     try:
+        if running is not None:
+            return await _in_time(tiers, io, ask, old, running)
+        work = _load_and_store(tiers, io, ask, old, lease, is_alone=not redis.answers)
         if ask.terms.hard_timeout is None and (old is None or ask.terms.soft_timeout is None):
             return await work
         return await _in_time(tiers, io, ask, old, io.start(work))
@@ -334,7 +336,8 @@ async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background
     first = soft if old is not None and soft is not None else hard
     if await io.wait(background, first):
         return _result(background)
-    background.add_done_callback(_note_failure)
+    if tiers.overdue.add(ask, io, background):
+        background.add_done_callback(_note_failure)
     if first is not hard and old is not None and tiers.coherence.is_current(ask.stamp, ask.names):
         tiers.tally.count("stale_served")
         return old.as_stale()
