@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from math import inf, isinf
 from pathlib import Path
@@ -251,7 +250,7 @@ def _disk(folder: Path, options: dict[str, Any], wall: Callable[[], float]) -> D
 
 
 def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: float, lease: float) -> Backplane:
-    from overdrive._tiers.l2.backplane import Backplane
+    from overdrive._tiers.l2.backplane import Backplane, new_origin
     from overdrive._tiers.l2.canary import Canary
     from overdrive._tiers.l2.delivery import Hooks
     from overdrive._tiers.l2.epochs import TagEpochs
@@ -264,7 +263,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l2.tracking import Tracking
 
-    origin = os.urandom(8).hex().encode()
+    origin = new_origin()
     redis = RedisTier(options["l2"], namespace=namespace, budget=duration("budget", options["budget"]))
     limit = options["l2_max_entries"] or 0
     steps = Steps(namespace, origin=origin, limit=limit)
@@ -291,6 +290,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         hooks=hooks,
         tracking=tracking,
         origin=origin,
+        now=tiers.now,
     )
     canary = Canary(listener, lambda token: redis.call(steps.probe(token)))
     lease_ms = max(1, round(lease * 1000))
@@ -299,6 +299,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     return Backplane(
         tracking=tracking,
         coherence=tiers.coherence,
+        now=tiers.now,
         redis=redis,
         steps=steps,
         listener=listener,
