@@ -37,11 +37,11 @@ def use(cache: TieredCache) -> None:
     assert cache.barrier(5.0)
 
 
-@pytest.mark.parametrize("more", [{}, {"tracking": True}], ids=["plain", "tracking"])
-def test_the_rights_are_enough(server: Server, more: dict[str, bool]) -> None:
-    server.command("ACL", "SETUSER", *rights(), *(["+client|tracking"] if more else []))
+@pytest.mark.parametrize("tracking", [False, True])
+def test_the_rights_are_enough(server: Server, tracking: bool) -> None:
+    server.command("ACL", "SETUSER", *rights(), *(["+client|tracking"] if tracking else []))
     url = server.url.replace("://", "://app:PASSWORD@")
-    with TieredCache(l2=url, namespace="shop", l2_max_entries=100, **more) as cache:
+    with TieredCache(l2=url, namespace="shop", l2_max_entries=100, tracking=tracking) as cache:
         eventually(lambda: cache.health().coherent, "attached")
         use(cache)
         assert not cache.stats().l2.errors
