@@ -31,9 +31,7 @@ class Load:
         bound: how stale they may be, in seconds.
     """
 
-    def __init__(
-        self, instances: Sequence[Instance], requests: Sequence[int], ledger: Ledger, *, bound: float
-    ) -> None:
+    def __init__(self, instances: Sequence[Instance], requests: Sequence[int], ledger: Ledger, *, bound: float) -> None:
         self._instances = instances
         self._requests = requests
         self._next: Iterator[int] = cycle(requests)
