@@ -12,6 +12,7 @@ from weakref import WeakSet
 from overdrive._core import Coherence
 from overdrive._memoize.options import Options
 from overdrive._tiers.keys import key_encoder
+from overdrive._tiers.log import logger
 from overdrive._tiers.memory import SharedMemory
 from overdrive._tiers.names import hash_of_text
 from overdrive._tiers.quantities import parse_bytes
@@ -122,10 +123,7 @@ def build(**options: Any) -> Parts:
     # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
     shares = folder is not None and options["l2"] is None
     maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
-    if folder is not None and shares:
-        coherence = Coherence(folder / "generations", slots=_SHARED_SLOTS)
-    else:
-        coherence = Coherence(slots=_slots(maxsize))
+    coherence = _shared(folder) if folder is not None and shares else Coherence(slots=_slots(maxsize))
     tiers = Tiers(
         coherence=coherence,
         codec=codec,
@@ -174,6 +172,16 @@ def _namespace(namespace: object) -> str:
     if not isinstance(namespace, str):
         raise TypeError(f"namespace must be a str, got {namespace!r}")
     return check_namespace(namespace)
+
+
+def _shared(folder: Path) -> Coherence:
+    """Return the table of invalidations that processes share; one of this process alone where there can be none."""
+    try:
+        return Coherence(folder / "generations", slots=_SHARED_SLOTS)
+    except OSError as error:
+        text = "%s cannot be used: this process hears nothing of what others on this host invalidate (%s)"
+        logger().warning(text, folder / "generations", error)
+        return Coherence(slots=_SHARED_SLOTS)
 
 
 def _slots(maxsize: float | None) -> int:
