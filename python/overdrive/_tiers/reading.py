@@ -38,7 +38,7 @@ __all__ = ("RedisAnswer", "described", "judge_blob", "load", "read")
 # How long those who wait for another instance's load sleep between two looks, in seconds.
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.020
 # For how many lifetimes of a lease they wait, as one is extended while its load goes on.
-_LEASES_WAITED_FOR = 2.0
+_LEASES_WAITED_FOR = 6.0
 # How often a value that is found in Redis but is of no use is looked at again before it is loaded without a lease.
 _MOST_REPLIES = 8
 # From this size on it pays to ask Redis for the head of a value first that the disk may have, too.
