@@ -23,6 +23,7 @@ PAGES = (
     "docs/memoize.md",
     "docs/memory_cache.md",
     "docs/migrating.md",
+    "docs/operations.md",
     "docs/safety.md",
     "docs/simulate.md",
     "docs/sizes.md",

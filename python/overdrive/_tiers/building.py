@@ -12,7 +12,6 @@ from weakref import WeakSet
 from overdrive._core import Coherence
 from overdrive._memoize.options import Options
 from overdrive._tiers.keys import key_encoder
-from overdrive._tiers.log import logger
 from overdrive._tiers.memory import SharedMemory
 from overdrive._tiers.names import hash_of_text
 from overdrive._tiers.quantities import parse_bytes
@@ -120,10 +119,20 @@ def build(**options: Any) -> Parts:
     codec = _codec(namespace, options)
     folder = None if options["l3"] is None else Path(options["l3"]) / namespace
     disk = None if folder is None else _disk(folder, options, wall)
-    # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
-    shares = folder is not None and options["l2"] is None
+    watch = Watch(wall)
     maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
-    coherence = _shared(folder) if folder is not None and shares else Coherence(slots=_slots(maxsize))
+    coherence: Coherence | None = None
+    if disk is not None and folder is not None and options["l2"] is None:
+        # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
+        try:
+            coherence = Coherence(folder / "generations", slots=_SHARED_SLOTS)
+        except OSError as error:
+            # Without it the disk is done without, also when it is well again: nobody would hear of this process.
+            watch.note_no_disk(f"{type(error).__name__}: {error}")
+            disk.close()
+            disk = None
+    if coherence is None:
+        coherence = Coherence(slots=_slots(maxsize))
     tiers = Tiers(
         coherence=coherence,
         codec=codec,
@@ -161,7 +170,7 @@ def build(**options: Any) -> Parts:
         key_secret=_first_secret(options["secret"]),
         serializer=options["serializer"],
         version=options["version"],
-        watch=Watch(wall),
+        watch=watch,
         functions=WeakSet(),
     )
 
@@ -172,16 +181,6 @@ def _namespace(namespace: object) -> str:
     if not isinstance(namespace, str):
         raise TypeError(f"namespace must be a str, got {namespace!r}")
     return check_namespace(namespace)
-
-
-def _shared(folder: Path) -> Coherence:
-    """Return the table of invalidations that processes share; one of this process alone where there can be none."""
-    try:
-        return Coherence(folder / "generations", slots=_SHARED_SLOTS)
-    except OSError as error:
-        text = "%s cannot be used: this process hears nothing of what others on this host invalidate (%s)"
-        logger().warning(text, folder / "generations", error)
-        return Coherence(slots=_SHARED_SLOTS)
 
 
 def _slots(maxsize: float | None) -> int:

@@ -23,6 +23,7 @@ from overdrive._tiers.found import Found
 from overdrive._tiers.log import logger
 from overdrive._tiers.names import tag_hash
 from overdrive._tiers.promoting import promote
+from overdrive._tiers.stats import L2_HIT
 from overdrive._tiers.terms import names_of_tags
 from overdrive.exceptions import LoadTimeout, TierUnavailable
 
@@ -98,7 +99,6 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
             redis = _SILENT
         else:
-            backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
                     redis = RedisAnswer(answers=True, found=as_remembered(remembered))
@@ -223,7 +223,7 @@ def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found |
     if is_dead is None:
         return None
     if not is_dead and refreshed is None and found.is_fresh(tiers.wall()):
-        tiers.tally.count_tier("l2", "hits")
+        tiers.tally.count_fast(L2_HIT)
         return found
     return _judged(tiers, blob, found, refreshed, is_dead=is_dead)
 

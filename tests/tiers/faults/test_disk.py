@@ -171,7 +171,6 @@ def test_folder_that_is_a_file_is_done_without(
     use(calls, origin)
     assert calls.cache.health().l3.state == "down"
     assert len(log.of("disk tier", "off")) == 1
-    assert len(log.of("hears nothing of what others on this host invalidate")) == 1
 
 
 def test_files_that_vanish_cost_a_load(
