@@ -15,6 +15,7 @@ from overdrive._tiers.keys import key_encoder
 from overdrive._tiers.memory import SharedMemory
 from overdrive._tiers.names import hash_of_text
 from overdrive._tiers.quantities import parse_bytes
+from overdrive._tiers.shared_table import SHARED_SLOTS, open_table
 from overdrive._tiers.stats import StatsTally
 from overdrive._tiers.terms import Terms, duration, terms
 from overdrive._tiers.tiers import Tiers
@@ -45,9 +46,9 @@ _TERMS = (
     "wait_timeout",
 )
 _THROTTLE_SECONDS = 30.0
-# Slots of 8 bytes. Processes that share them must agree on how many there are, whatever each keeps in memory.
+# Of 8 bytes.
 _SLOTS_PER_ITEM = 8
-_FEWEST_SLOTS, _MOST_SLOTS, _SHARED_SLOTS = 1 << 16, 1 << 22, 1 << 20
+_FEWEST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
 
 
 class Parts(NamedTuple):
@@ -125,8 +126,8 @@ def build(**options: Any) -> Parts:
     if disk is not None and folder is not None and options["l2"] is None:
         # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
         try:
-            coherence = Coherence(folder / "generations", slots=_SHARED_SLOTS)
-        except OSError as error:
+            coherence = open_table(folder / "generations")
+        except (OSError, ValueError) as error:
             # Without it the disk is done without, also when it is well again: nobody would hear of this process.
             watch.note_no_disk(f"{type(error).__name__}: {error}")
             disk.close()
@@ -186,7 +187,7 @@ def _namespace(namespace: object) -> str:
 def _slots(maxsize: float | None) -> int:
     """Return into how many slots names are hashed: what changes takes all with it that share its slot."""
     if maxsize is None or isinf(maxsize):
-        return _SHARED_SLOTS
+        return SHARED_SLOTS
     wanted = 1 << (int(maxsize) * _SLOTS_PER_ITEM - 1).bit_length()
     return min(max(wanted, _FEWEST_SLOTS), _MOST_SLOTS)
 

