@@ -325,6 +325,14 @@ def test_a_disk_that_cannot_be_used_is_done_without(make: Callable[..., Intellig
     assert "file" in health.l3.reason
 
 
+def test_a_table_of_others_is_done_without_too(make: Callable[..., IntelligentCache], tmp_path: Path) -> None:
+    make(cache_dir=tmp_path).close()
+    (tmp_path / "default" / "generations").write_bytes(b"something else" * 1000)
+    health = make(cache_dir=tmp_path).health()
+    assert health.l3.state == "down"
+    assert "generations" in health.l3.reason
+
+
 # --- what it shows ------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from math import inf, isinf
 from pathlib import Path
@@ -13,9 +12,9 @@ from overdrive._core import Coherence
 from overdrive._memoize.options import Options
 from overdrive._tiers.keys import key_encoder
 from overdrive._tiers.memory import SharedMemory
-from overdrive._tiers.names import hash_of_text
+from overdrive._tiers.names import SHARED_SLOTS, hash_of_text
 from overdrive._tiers.quantities import parse_bytes
-from overdrive._tiers.shared_table import SHARED_SLOTS, open_table
+from overdrive._tiers.shared_table import open_table
 from overdrive._tiers.stats import StatsTally
 from overdrive._tiers.terms import Terms, duration, terms
 from overdrive._tiers.tiers import Tiers
@@ -46,7 +45,7 @@ _TERMS = (
     "wait_timeout",
 )
 _THROTTLE_SECONDS = 30.0
-# Of 8 bytes.
+# Slots of 8 bytes, of a table that is not shared.
 _SLOTS_PER_ITEM = 8
 _FEWEST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
 
@@ -252,7 +251,7 @@ def _disk(folder: Path, options: dict[str, Any], wall: Callable[[], float]) -> D
 
 
 def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: float, lease: float) -> Backplane:
-    from overdrive._tiers.l2.backplane import Backplane
+    from overdrive._tiers.l2.backplane import Backplane, new_origin
     from overdrive._tiers.l2.canary import Canary
     from overdrive._tiers.l2.delivery import Hooks
     from overdrive._tiers.l2.epochs import TagEpochs
@@ -265,7 +264,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l2.tracking import Tracking
 
-    origin = os.urandom(8).hex().encode()
+    origin = new_origin()
     redis = RedisTier(options["l2"], namespace=namespace, budget=duration("budget", options["budget"]))
     limit = options["l2_max_entries"] or 0
     steps = Steps(namespace, origin=origin, limit=limit)
@@ -292,12 +291,14 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         hooks=hooks,
         tracking=tracking,
         origin=origin,
+        now=tiers.now,
     )
     canary = Canary(listener, lambda token: redis.call(steps.probe(token)))
     lease_ms = max(1, round(lease * 1000))
     return Backplane(
         tracking=tracking,
         coherence=tiers.coherence,
+        now=tiers.now,
         redis=redis,
         steps=steps,
         listener=listener,

@@ -527,7 +527,7 @@ class TieredCache(_TieredCache[Any, Any]):
     def is_remembered(self, key: Hashable) -> bool:
         """Return whether memory alone would answer for a key; does not count as a use."""
         entry = self._memory.entry(key)
-        return entry is not None and entry.error is None and entry.standing == "current"
+        return entry is not None and entry.error is None and entry._standing(self._tiers.now()) == "current"
 
     @property
     def prefetcher(self) -> Prefetcher | None:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import time
 from inspect import isawaitable
+from types import CoroutineType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from overdrive._tiers.log import logger
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.l2.step import Step
     from overdrive._tiers.l2.tier import RedisTier
 
-__all__ = ("BLOCKING", "IO", "LOOPING", "Background", "run")
+__all__ = ("BLOCKING", "IO", "LOOPING", "Background", "log_failure", "pool", "run")
 
 T = TypeVar("T")
 
@@ -34,6 +37,12 @@ class Background(Protocol):
 
     def result(self) -> Any:
         """Return what it returned, or raise what it raised, if it is done."""
+
+    def cancelled(self) -> bool:
+        """Return whether it was cancelled."""
+
+    def exception(self) -> BaseException | None:
+        """Return what it raised, if it is done and was not cancelled."""
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> object:
         """Have `callback` called with it when it is done."""
@@ -78,7 +87,13 @@ class _Blocking:
         return function(*args)
 
     async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        if type(result) is CoroutineType:
+            result.close()
+            raise TypeError(
+                f"{function!r} is a coroutine function: await the twin of this method, such as aget_or_load"
+            )
+        return result
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -165,6 +180,13 @@ class _Looping:
 
 BLOCKING: IO = _Blocking()
 LOOPING: IO = _Looping()
+
+
+def log_failure(background: Background) -> None:
+    """Log what something raised that nobody waits for any more."""
+    error = None if background.cancelled() else background.exception()
+    if error is not None:
+        logger().warning("what nobody waited for any more has failed", exc_info=error)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

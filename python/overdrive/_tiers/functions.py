@@ -19,7 +19,7 @@ from overdrive._tiers.context import context_parameter
 from overdrive._tiers.driving import BLOCKING, LOOPING, run
 from overdrive._tiers.found import Found
 from overdrive._tiers.loading import BlockingSearch, TaskSearch, verdict_of
-from overdrive._tiers.reading import described, load
+from overdrive._tiers.reading import described
 from overdrive._tiers.results import result_of
 from overdrive.exceptions import ConfigError
 
@@ -251,11 +251,12 @@ class TieredFunction(_InTiers, MemoizedFunction[_P, _R]):
         run(writing.write(self._tiers, BLOCKING, ask, described(self._tiers, ask, value)))
 
     def refresh(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Compute the result anew, keep it everywhere in place of the old one, and return it."""
+        """Compute the result anew, keep it everywhere in place of the old one, and return it.
+
+        What is invalidated while it is computed is returned, and not kept.
+        """
         ask = self._ask_of(args, kwargs)
-        found = run(load(self._tiers, BLOCKING, ask))
-        run(writing.write(self._tiers, BLOCKING, ask, found))
-        value: _R = found.value
+        value: _R = run(writing.renew(self._tiers, BLOCKING, ask)).value
         return value
 
     def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result[_R]:
@@ -287,11 +288,12 @@ class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
         await writing.write(self._tiers, LOOPING, ask, described(self._tiers, ask, value))
 
     async def refresh(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Compute the result anew, keep it everywhere in place of the old one, and return it."""
+        """Compute the result anew, keep it everywhere in place of the old one, and return it.
+
+        What is invalidated while it is computed is returned, and not kept.
+        """
         ask = self._ask_of(args, kwargs)
-        found = await load(self._tiers, LOOPING, ask)
-        await writing.write(self._tiers, LOOPING, ask, found)
-        value: _R = found.value
+        value: _R = (await writing.renew(self._tiers, LOOPING, ask)).value
         return value
 
     async def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result[_R]:

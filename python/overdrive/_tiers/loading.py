@@ -31,10 +31,9 @@ def verdict_of(tiers: Tiers, ask: Ask, entry: Entry | None) -> str:
     """Say what to do with what memory has."""
     if entry is None:
         return Verdict.GONE
-    standing = entry.standing
-    if standing != "current":
-        return Verdict.GONE
     now = tiers.now()
+    if entry._standing(now) != "current":
+        return Verdict.GONE
     if isinstance(entry.extra, Found) and now >= entry.extra.until:
         return Verdict.GONE
     verdict = judge(ask.terms.options, entry, now)

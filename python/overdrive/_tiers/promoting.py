@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from overdrive._tiers.log import logger
+from overdrive._tiers.driving import log_failure
 from overdrive._tiers.names import tag_name
 from overdrive.exceptions import TierUnavailable
 
@@ -57,16 +57,9 @@ def promote(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     if tiers.backplane is None or ask.terms.local or not tiers.seen_on_disk.again(ask.key):
         return
     try:
-        io.start(_promote(tiers, io, ask, found)).add_done_callback(_note_failure)
+        io.start(_promote(tiers, io, ask, found)).add_done_callback(log_failure)
     except RuntimeError:  # no more threads: it will be promoted another time
         return
-
-
-def _note_failure(background: object) -> None:
-    try:
-        background.result()  # type: ignore[attr-defined]  # it has one
-    except Exception:  # noqa: BLE001 - nobody waits for it
-        logger().warning("a value could not be written back from the disk to Redis", exc_info=True)
 
 
 async def _promote(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:

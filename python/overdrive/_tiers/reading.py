@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from overdrive._core import WithTTL
 from overdrive._memoize.options import seconds
 from overdrive._tiers.context import NOT_MODIFIED, LoadContext
+from overdrive._tiers.driving import log_failure
 from overdrive._tiers.found import Found
-from overdrive._tiers.log import logger
-from overdrive._tiers.names import tag_hash
+from overdrive._tiers.names import tag_hash, tag_name
 from overdrive._tiers.promoting import promote
 from overdrive._tiers.stats import L2_HIT
 from overdrive._tiers.terms import names_of_tags
@@ -155,10 +155,10 @@ def as_remembered(found: Found) -> Found:
     return remembered
 
 
-async def load(tiers: Tiers, io: IO, ask: Ask) -> Found:
-    """Run the loader of a key, whatever the tiers have, and store nothing."""
+async def load(tiers: Tiers, io: IO, ask: Ask, *, epoch: int) -> Found:
+    """Run the loader of a key, whatever the tiers have, and store nothing; `epoch` is the clock of tags now."""
     ask.stamp = tiers.coherence.stamp()
-    return await _call_loader(tiers, io, ask, None, epoch=0)
+    return await _call_loader(tiers, io, ask, None, epoch=epoch)
 
 
 def _newer(one: Found | None, other: Found | None) -> Found | None:
@@ -274,7 +274,13 @@ async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: 
     replaces, replies = redis.replaces, 0
     while True:
         stamp = tiers.coherence.stamp()
-        reply = await io.redis(backplane.redis, backplane.steps.lease(ask.key, token, lease_ms, replaces))
+        try:
+            reply = await io.redis(backplane.redis, backplane.steps.lease(ask.key, token, lease_ms, replaces))
+        except TierUnavailable:
+            raise
+        except BaseException:  # the caller was interrupted, and may have been granted it
+            _start_release(tiers, io, ask, _Lease(token, 0))
+            raise
         if reply.granted:
             return _Lease(token, reply.clock)
         if reply.value is not None:
@@ -327,7 +333,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
         return await _in_time(tiers, io, ask, old, io.start(work))
     except Exception:
         saved = old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale_if_error)
-        if old is None or not saved or not tiers.coherence.is_current(ask.stamp, ask.names):
+        if old is None or not saved or not _is_untouched(tiers, ask, old):
             raise
         tiers.tally.count("stale_served")
         stale = old.as_stale()
@@ -339,32 +345,27 @@ async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background
     """Wait for a load for as long as the terms allow. It goes on all the same, and stores what comes of it."""
     soft, hard = ask.terms.soft_timeout, ask.terms.hard_timeout
     first = soft if old is not None and soft is not None else hard
-    if await io.wait(background, first):
-        return _result(background)
-    if tiers.overdue.add(ask, io, background):
-        background.add_done_callback(_note_failure)
-    if first is not hard and old is not None and tiers.coherence.is_current(ask.stamp, ask.names):
-        tiers.tally.count("stale_served")
-        return old.as_stale()
-    if first is not hard:
-        left = None if hard is None or soft is None else hard - soft
-        if await io.wait(background, left):
-            return _result(background)
+    is_done = False
+    try:
+        is_done = await io.wait(background, first)
+        if not is_done and first is not hard:
+            if old is not None and _is_untouched(tiers, ask, old):
+                tiers.tally.count("stale_served")
+                return old.as_stale()
+            is_done = await io.wait(background, None if hard is None or soft is None else hard - soft)
+    finally:
+        if not is_done and tiers.overdue.add(ask, io, background):
+            background.add_done_callback(log_failure)
+    if is_done:
+        found: Found = background.result()
+        return found
     tiers.tally.count("timeouts")
     raise LoadTimeout(f"a load takes longer than hard_timeout, {hard:g} s; what comes of it will be kept")
 
 
-def _result(background: Background) -> Found:
-    found: Found = background.result()
-    return found
-
-
-def _note_failure(background: Background) -> None:
-    """Log what a load raised that nobody waits for any more."""
-    try:
-        background.result()
-    except Exception:  # noqa: BLE001 - it has no caller to go to
-        logger().warning("a load that its callers did not wait for has failed", exc_info=True)
+def _is_untouched(tiers: Tiers, ask: Ask, old: Found) -> bool:
+    """Return whether an old value was not invalidated since the search began."""
+    return tiers.coherence.is_current(ask.stamp, (*ask.names, *map(tag_name, old.hashes)))
 
 
 async def _load_and_store(
@@ -391,6 +392,9 @@ async def _load_and_store(
         if found.hard > 0:
             is_over = await tiers.fill(io, ask, found, stamp, lease.token, began)
         return found
+    except GeneratorExit:  # its loop is gone: nothing can be waited for
+        is_over = True
+        raise
     finally:
         backplane.leases.drop(lease.token)
         if not is_over:
@@ -405,6 +409,14 @@ async def _release(tiers: Tiers, io: IO, ask: Ask, lease: _Lease) -> None:
         await io.redis(backplane.redis, backplane.steps.release(ask.key, lease.token))
     except TierUnavailable as error:  # it expires
         tiers.note_unavailable(error)
+
+
+def _start_release(tiers: Tiers, io: IO, ask: Ask, lease: _Lease) -> None:
+    work = _release(tiers, io, ask, lease)
+    try:
+        io.start(work).add_done_callback(log_failure)
+    except RuntimeError:  # no more threads, or no loop any more: it expires
+        work.close()
 
 
 async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epoch: int) -> Found:

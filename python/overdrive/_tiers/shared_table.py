@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from overdrive._core import Coherence
 from overdrive._tiers.log import logger
+from overdrive._tiers.names import SHARED_SLOTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ("SHARED_SLOTS", "open_table")
-
-# Processes must agree on how many there are, whatever each keeps in memory.
-SHARED_SLOTS = 1 << 20
+__all__ = ("open_table",)
 
 
 def open_table(path: Path) -> Coherence:

@@ -99,8 +99,9 @@ class Tiers:
         entry = ask.entry()
         if entry is None or entry.error is not None:
             return None, "current"
-        standing, found = entry.standing, entry.extra
-        if standing == "invalid" or not isinstance(found, Found) or self.now() >= entry.expires:
+        now = self.now()
+        standing, found = entry._standing(now), entry.extra
+        if standing == "invalid" or not isinstance(found, Found) or now >= entry.expires:
             return None, standing
         if standing == "suspect" and self._is_cleared(found):
             return None, standing
@@ -153,10 +154,10 @@ class Tiers:
             needs_trust=until == inf and self.backplane is not None and not found.stale,
             extra=found,
         )
-        if entry.standing in _OUTDATED:
+        if entry._standing(now) in _OUTDATED:
             # What was invalidated while it was loaded is not to take the place of what was stored since.
             there = ask.entry()
-            if there is not None and there.standing not in _OUTDATED:
+            if there is not None and there._standing(now) not in _OUTDATED:
                 return
         ask.memory.keep(ask.l1_key, entry, kept)
 
@@ -270,7 +271,7 @@ class Tiers:
         found = entry.extra
         if not isinstance(found, Found) or found.on_disk or found.stale or found.is_private or found.until < inf:
             return
-        if entry.standing != "current" or entry.error is not None:
+        if entry._standing(self.now()) != "current" or entry.error is not None:
             return
         try:
             blob = self.encode(found.key, found)

@@ -45,7 +45,7 @@ def save_snapshot(tiers: Tiers, memory: SharedMemory, path: str | PathLike[str])
     now = tiers.now()
     records: list[tuple[Any, ...]] = []
     for key, entry in memory.cache.coldest():
-        if not isinstance(entry, Entry) or entry.error is not None or entry.standing != "current":
+        if not isinstance(entry, Entry) or entry.error is not None or entry._standing(now) != "current":
             continue
         tags = entry.extra.tags if isinstance(entry.extra, Found) else ()
         left = entry.fresh_until - now

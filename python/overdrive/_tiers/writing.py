@@ -1,8 +1,10 @@
 """Setting and invalidating: in memory, in Redis with a notice to all instances, and on the disk.
 
-Memory is invalidated before and after Redis is told: before, so that this instance does not return the old value
-while Redis works; after, because what was read meanwhile may be the old one still. A value that is set is kept in
-memory only if nobody else has written or invalidated the key since: who came last is known to Redis alone.
+Memory is invalidated before and after the lower tiers are told: before, so that this instance does not return the old
+value while they work; after, because what was read there meanwhile may be the old one still. A value that is set is
+kept in memory only if nobody else has written or invalidated the key since: who came last is known to Redis alone.
+
+A task that is cancelled while it waits for Redis cannot know whether that was told: then it is told once more.
 
 If Redis does not answer, the invalidation is queued and sent when it does. Until then this instance believes its own
 new value for H at most.
@@ -14,6 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from overdrive._tiers.names import key_name, tag_hash, tag_name, tag_text
+from overdrive._tiers.reading import load
 from overdrive.exceptions import TierUnavailable
 
 if TYPE_CHECKING:
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from overdrive._tiers.found import Found
     from overdrive._tiers.tiers import Tiers
 
-__all__ = ("clear", "invalidate", "invalidate_tags", "write")
+__all__ = ("clear", "invalidate", "invalidate_tags", "renew", "write")
+
+# For how long what others have invalidated is waited for.
+_WAIT_SECONDS = 1.0
 
 
 async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
@@ -33,34 +39,40 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     Raises:
         SerializationError: it cannot be written outside of memory. Nothing has changed then.
     """
-    backplane = tiers.backplane
+    backplane, coherence = tiers.backplane, tiers.coherence
     outside = (backplane is not None or tiers.disk is not None) and not ask.terms.local
-    if backplane is not None:
-        found.epoch = backplane.clock
+    if backplane is not None and not found.epoch:
+        found.epoch = await backplane.epoch(io, found.hashes)
     blob = tiers.encode(ask.key, found, ask.codec) if outside else None
     if found.hard <= 0:
         await invalidate(tiers, io, (ask.key,))
         ask.memory.drop(ask.l1_key)
         return
-    coherence = tiers.coherence
     before = coherence.bump(*ask.names)
     began = tiers.now()
     until = inf
-    if backplane is not None and not ask.terms.local and blob is not None:
-        backplane.writing(ask.key, found.version)
-        try:
-            step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
-            await io.redis(backplane.redis, step)
-            backplane.recovery.discard_keys((ask.key,))
-            tiers.tally.count_tier("l2", "sets")
-        except TierUnavailable as error:
-            tiers.note_unavailable(error)
-            backplane.queue_keys((ask.key,))
-            until = began + tiers.horizon
-    is_in_order = coherence.is_current(before, ask.names)
-    stamp = coherence.bump(*ask.names)
-    if tiers.disk is not None:
-        await io.disk(tiers.disk.delete, ask.key)
+    is_in_order = False
+    try:
+        if backplane is not None and not ask.terms.local and blob is not None:
+            backplane.writing(ask.key, found.version)
+            try:
+                step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
+                await io.redis(backplane.redis, step)
+                backplane.recovery.discard_keys((ask.key,))
+                tiers.tally.count_tier("l2", "sets")
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                backplane.queue_keys((ask.key,))
+                until = began + tiers.horizon
+            except BaseException:
+                backplane.queue_keys((ask.key,))
+                raise
+        if tiers.disk is not None:
+            await io.disk(tiers.disk.delete, ask.key)
+        # Without Redis who comes last is who invalidates last.
+        is_in_order = backplane is None or coherence.is_current(before, ask.names)
+    finally:
+        stamp = coherence.bump(*ask.names)
     on_disk = False
     if blob is not None and until == inf and is_in_order and tiers.wants_disk(ask, found):
         on_disk = tiers.to_disk(ask.key, found, blob, stamp)
@@ -68,6 +80,22 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
         tiers.keep(ask, found, stamp, until=until, on_disk=on_disk)
     else:
         ask.memory.drop(ask.l1_key)
+
+
+async def renew(tiers: Tiers, io: IO, ask: Ask) -> Found:
+    """Load a key, whatever the tiers have, and set what comes of it, unless it was invalidated meanwhile.
+
+    What another instance invalidates between the end of the load and the end of this call may be missed for a key,
+    and is not for tags.
+    """
+    backplane, coherence = tiers.backplane, tiers.coherence
+    epoch = 0 if backplane is None else await backplane.epoch(io, ())
+    found = await load(tiers, io, ask, epoch=epoch)
+    if backplane is not None:
+        await backplane.barrier(io, _WAIT_SECONDS)
+    if coherence.is_current(ask.stamp, (*ask.names, *map(tag_name, found.hashes))):
+        await write(tiers, io, ask, found)
+    return found
 
 
 async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> None:
@@ -78,18 +106,23 @@ async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> None:
     names = tuple(map(key_name, keys))
     coherence, backplane = tiers.coherence, tiers.backplane
     coherence.bump(*names)
-    if backplane is not None:
-        try:
-            await io.redis(backplane.redis, backplane.steps.invalidate(keys))
-            tiers.tally.count_tier("l2", "deletes", amount=len(keys))
-        except TierUnavailable as error:
-            tiers.note_unavailable(error)
-            backplane.queue_keys(keys)
+    try:
+        if backplane is not None:
+            try:
+                await io.redis(backplane.redis, backplane.steps.invalidate(keys))
+                tiers.tally.count_tier("l2", "deletes", amount=len(keys))
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                backplane.queue_keys(keys)
+            except BaseException:
+                backplane.queue_keys(keys)
+                raise
+        tiers.tally.count("invalidations", len(keys))
+        tiers.tally.count_tier("l1", "deletes", amount=len(keys))
+        if tiers.disk is not None:
+            tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_many, keys))
+    finally:
         coherence.bump(*names)
-    tiers.tally.count("invalidations", len(keys))
-    tiers.tally.count_tier("l1", "deletes", amount=len(keys))
-    if tiers.disk is not None:
-        tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_many, keys))
 
 
 async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
@@ -100,30 +133,40 @@ async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
     names = tuple(map(tag_name, hashes))
     coherence, backplane = tiers.coherence, tiers.backplane
     coherence.bump(*names)
-    if backplane is not None:
-        try:
-            change = await io.redis(backplane.redis, backplane.steps.invalidate_tags(list(map(tag_text, hashes))))
-            backplane.note_tags(hashes, change.clock)
-        except TierUnavailable as error:
-            tiers.note_unavailable(error)
-            backplane.queue_tags(hashes)
+    try:
+        if backplane is not None:
+            try:
+                change = await io.redis(backplane.redis, backplane.steps.invalidate_tags(list(map(tag_text, hashes))))
+                backplane.note_tags(hashes, change.clock)
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                backplane.queue_tags(hashes)
+            except BaseException:
+                backplane.queue_tags(hashes)
+                raise
+        tiers.tally.count("invalidations", len(tags))
+        if tiers.disk is not None:
+            tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_tags, hashes))
+    finally:
         coherence.bump(*names)
-    tiers.tally.count("invalidations", len(tags))
-    if tiers.disk is not None:
-        tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_tags, hashes))
 
 
 async def clear(tiers: Tiers, io: IO) -> None:
     """Remove everything from all tiers of all instances."""
     coherence, backplane = tiers.coherence, tiers.backplane
     coherence.bump_all()
-    if backplane is not None:
-        try:
-            change = await io.redis(backplane.redis, backplane.steps.clear())
-            backplane.note_clear(change.clock)
-        except TierUnavailable as error:
-            tiers.note_unavailable(error)
-            backplane.queue_clear()
+    try:
+        if backplane is not None:
+            try:
+                change = await io.redis(backplane.redis, backplane.steps.clear())
+                backplane.note_clear(change.clock)
+            except TierUnavailable as error:
+                tiers.note_unavailable(error)
+                backplane.queue_clear()
+            except BaseException:
+                backplane.queue_clear()
+                raise
+        if tiers.disk is not None:
+            await io.disk(tiers.disk.clear)
+    finally:
         coherence.bump_all()
-    if tiers.disk is not None:
-        await io.disk(tiers.disk.clear)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+import os
 from typing import TYPE_CHECKING
 
 from overdrive._tiers.l2.positions import StreamId
@@ -10,7 +10,7 @@ from overdrive._tiers.names import EVERYTHING, tag_text
 from overdrive.exceptions import TierUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from overdrive._core import Coherence
     from overdrive._tiers.driving import IO
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from overdrive._tiers.l2.tier import RedisTier
     from overdrive._tiers.l2.tracking import Tracking
 
-__all__ = ("Backplane",)
+__all__ = ("Backplane", "new_origin")
 
 _EVERYTHING = (EVERYTHING,)
+
+
+def new_origin() -> bytes:
+    """Return what tells the notices of this process from others."""
+    return os.urandom(8).hex().encode()
 
 
 class Backplane:
@@ -51,6 +56,7 @@ class Backplane:
         recovery: Recovery,
         canary: Canary,
         coherence: Coherence,
+        now: Callable[[], float],
         tracking: Tracking | None,
     ) -> None:
         self.redis = redis
@@ -62,6 +68,8 @@ class Backplane:
         self._epochs = epochs
         self._tracking = tracking
         self._coherence = coherence
+        self._now = now
+        redis.at_fork(self._begin_process)
 
     @property
     def attach_id(self) -> bytes:
@@ -95,7 +103,7 @@ class Backplane:
         if verdict.dead:
             return True
         # What is known of tags is as old as what was heard of other instances.
-        return None if verdict.unknown or self._coherence.trusted_until < monotonic() else False
+        return None if verdict.unknown or self._coherence.trusted_until < self._now() else False
 
     async def is_dead(self, io: IO, epoch: int, hashes: tuple[int, ...]) -> bool:
         """Return the same, and ask Redis for what is not known.
@@ -110,6 +118,19 @@ class Backplane:
         clocks = await io.redis(self.redis, self.steps.tag_epochs([tag_text(value) for value in hashes]))
         self._epochs.learn_looked_up(dict(zip((EVERYTHING, *hashes), clocks, strict=True)), generation)
         return max(clocks) > epoch
+
+    async def epoch(self, io: IO, hashes: tuple[int, ...]) -> int:
+        """Return the epoch of what is set now: no older than what is known to be invalidated; 0 if nothing is known.
+
+        Until the listener has attached, what is known is asked for.
+        """
+        if self._epochs.floor is not None:
+            return self._epochs.known_clock
+        try:
+            clocks = await io.redis(self.redis, self.steps.tag_epochs([tag_text(value) for value in hashes]))
+            return max(clocks)
+        except TierUnavailable:
+            return 0
 
     async def barrier(self, io: IO, timeout: float) -> bool:
         """Wait until what was invalidated before this call is applied here; return whether it is."""
@@ -156,6 +177,10 @@ class Backplane:
         self.recovery.add_clear()
 
     # --- ending -------------------------------------------------------------------------------------
+
+    def _begin_process(self) -> None:
+        """Be told of by others in a child process, too: its parent does not listen to what it says itself."""
+        self.steps.origin = self.listener.origin = new_origin()
 
     def close(self) -> None:
         """End the threads and the connections of blocking code."""

@@ -103,28 +103,37 @@ class Delivery:
                 self._learn((b"*",), notice.clock)
             else:
                 probes += notice.names
-        if names := [b"k" + key for key in keys] + [b"t" + tag for tag in tags]:
-            self._coherence.bump(*names)
+        names = [b"k" + key for key in keys] + [b"t" + tag for tag in tags]
+        self._invalidate(names, cleared=cleared)
         if cleared:
-            self._coherence.bump_all()
             self._call(self._hooks.on_clear)
         if keys:
             self._call(self._hooks.on_keys, tuple(keys))
         if tags:
             self._call(self._hooks.on_tags, tuple(tags))
+        # Once more: what was read meanwhile from what the hooks have emptied now is as old.
+        self._invalidate(names, cleared=cleared)
         for token in probes:
             self._call(self._hooks.on_probe, token)
 
     def changed(self, keys: Sequence[bytes]) -> None:
         """Deliver that the values of keys were changed by someone who wrote no entry of the stream."""
-        self._coherence.bump(*(b"k" + key for key in keys))
+        names = [b"k" + key for key in keys]
+        self._invalidate(names, cleared=False)
         self._call(self._hooks.on_keys, tuple(keys))
+        self._invalidate(names, cleared=False)
 
     def suspect(self, reason: str, clock: int) -> None:
         """Deliver that anything may have been missed; `clock` is the tag clock from which on nothing will be."""
         self._epochs.reset(clock)
         self._coherence.bump_all()
         self._call(self._hooks.on_suspect, reason)
+
+    def _invalidate(self, names: Sequence[bytes], *, cleared: bool) -> None:
+        if names:
+            self._coherence.bump(*names)
+        if cleared:
+            self._coherence.bump_all()
 
     def _learn(self, tags: Iterable[bytes], clock: int) -> None:
         for tag in tags:

@@ -3,7 +3,7 @@
 The memory tier answers on its own only until a deadline, `trusted_until`. A poll of the stream that began at `t` has
 seen everything that was acknowledged before `t`; once it is applied, the memory tier is trusted until `t` plus the
 bound of staleness. So a listener that is cut off, slow, stopped or dead makes memory defer to Redis, and nothing has
-to notice the fault for that. Times are `time.monotonic()`.
+to notice the fault for that. Times are those of `now`, which is what memory is judged by: `time.monotonic`.
 
 The position is read before memory is suspected, and memory is suspected before it is trusted: what is loaded after
 the suspicion is newer than the position, and what invalidates it follows the position.
@@ -88,6 +88,10 @@ class Listener:
         tracking: if given, the server is also asked to report every change of a value.
         origin: what the notices of this process have: they are not applied, as whoever writes one invalidates
             memory itself, after the reply; `b""` if they are to be.
+        now: the time that memory is judged by, in seconds.
+
+    Attributes:
+        origin: as above; it has to change in a child process, which others have to hear of, too.
     """
 
     _thread: threading.Thread | None
@@ -107,6 +111,7 @@ class Listener:
         hooks: Hooks = Hooks(),  # noqa: B008 - immutable
         tracking: Tracking | None = None,
         origin: bytes = b"",
+        now: Callable[[], float] = monotonic,
     ) -> None:
         if not 0.02 <= max_staleness < float("inf"):
             raise ValueError(f"max_staleness must be at least 0.02 s, got {max_staleness!r}")
@@ -119,7 +124,8 @@ class Listener:
         self._hash_tag = hash_tag
         self._hooks = hooks
         self._tracking = tracking
-        self._origin = origin
+        self.origin = origin
+        self._now = now
         self._begin_process()
         _of_this_process.add(self)
 
@@ -239,7 +245,7 @@ class Listener:
             state=self._state,
             attach_id=self._attach_id,
             position=str(self.arrivals.position or ""),
-            trusted_for=self._coherence.trusted_until - monotonic(),
+            trusted_for=self._coherence.trusted_until - self._now(),
             distrust=", ".join(sorted(self._held)),
             last_error=self._last_error,
             attaches=self._attaches,
@@ -301,13 +307,13 @@ class Listener:
         newest, clock = link.ask(("XREVRANGE", self._stream, "+", "-", "COUNT", 1), ("GET", clock_key))
         if newest:
             return StreamId.parse(newest[0][0]), int(clock or 0)
-        fields = ("kind", "p", "origin", self._origin, "clock", 0, "name", "attach")
+        fields = ("kind", "p", "origin", self.origin, "clock", 0, "name", "attach")
         added, clock = link.ask(("XADD", self._stream, "MAXLEN", "~", STREAM_LENGTH, "*", *fields), ("GET", clock_key))
         return StreamId.parse(added), int(clock or 0)
 
     def _poll(self, link: BackplaneLink) -> None:
         position = self.arrivals.position
-        started = monotonic()
+        started = self._now()
         block_ms = max(1, int(self.max_staleness * 250))
         reply, anchor = link.ask(
             ("XREAD", "COUNT", POLL_LIMIT, "BLOCK", block_ms, "STREAMS", self._stream, str(position)),
@@ -336,7 +342,7 @@ class Listener:
     def _is_own(self, notice: Notice) -> bool:
         # Who wrote it invalidated what this process has, after the reply. To do so again would outdate what was
         # stored since.
-        return bool(self._origin) and notice.origin == self._origin and notice.kind != "p"
+        return bool(self.origin) and notice.origin == self.origin and notice.kind != "p"
 
     def _trust(self, poll_started: float) -> None:
         with self._lock:

@@ -298,7 +298,7 @@ class Steps:
 
     Args:
         namespace: 1 to 64 of `A-Z a-z 0-9 _ . -`.
-        origin: how other nodes tell the notices of this one.
+        origin: how other nodes tell the notices of this one; also an attribute, that can be set.
         limit: about how many entries the namespace may have; 0 for no limit.
         stream_length: about how many notices are kept for nodes that were cut off.
         tag_ttl_ms: how long the time of a tag's invalidation is kept, which must be longer than any entry lives;
@@ -326,7 +326,7 @@ class Steps:
         self.values: Final = prefix + b"v:"
         self.leases: Final = prefix + b"l:"
         self.tags: Final = prefix + b"t:"
-        self._origin = origin
+        self.origin = origin
         self._limit = limit
         self._stream_length = stream_length
         self._tag_ttl_ms = tag_ttl_ms
@@ -406,7 +406,7 @@ class Steps:
             _same,
             script=WRITE,
             keys=(self.stream, self.index, self.values + key, self.leases + key),
-            args=(self._limit, self.values, envelope, ttl_ms, key, self._stream_length, self._origin),
+            args=(self._limit, self.values, envelope, ttl_ms, key, self._stream_length, self.origin),
         )
 
     def invalidate(self, keys: Sequence[bytes]) -> Step[bytes]:
@@ -416,7 +416,7 @@ class Steps:
             _same,
             script=INVALIDATE,
             keys=(self.stream, self.index, *self._pairs(keys)),
-            args=(self._limit, self._stream_length, self._origin, *keys),
+            args=(self._limit, self._stream_length, self.origin, *keys),
         )
 
     def invalidate_tags(self, tags: Sequence[bytes]) -> Step[TagChange]:
@@ -429,7 +429,7 @@ class Steps:
 
     def probe(self, name: bytes) -> Step[bytes]:
         """Write a notice that changes nothing, to see it arrive; its id."""
-        return Step("probe", _same, script=PROBE, keys=(self.stream,), args=(self._stream_length, self._origin, name))
+        return Step("probe", _same, script=PROBE, keys=(self.stream,), args=(self._stream_length, self.origin, name))
 
     def _pairs(self, keys: Sequence[bytes]) -> list[bytes]:
         return [prefix + key for key in keys for prefix in (self.values, self.leases)]
@@ -455,7 +455,7 @@ class Steps:
             _tag_change,
             script=TAGS,
             keys=(self.stream, self.clock, *[self.tags + tag for tag in tags]),
-            args=(kind, self._tag_ttl_ms, self._stream_length, self._origin, *tags),
+            args=(kind, self._tag_ttl_ms, self._stream_length, self.origin, *tags),
         )
 
 
