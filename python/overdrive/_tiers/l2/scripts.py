@@ -110,7 +110,8 @@ local reply = {0}
 local granted = false
 for i = 2, #KEYS, 2 do
   local v = redis.call('GET', KEYS[i])
-  if v and (ARGV[3] == '' or string.sub(v, 17, 24) ~= ARGV[3]) then
+  local version = v and (#v < 24 and v or string.sub(v, 17, 24))
+  if v and v ~= '' and (ARGV[3] == '' or version ~= ARGV[3]) then
     reply[#reply + 1] = v
   elseif redis.call('SET', KEYS[i + 1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[i + 1]) == ARGV[1] then
     reply[#reply + 1] = 1
@@ -365,7 +366,8 @@ class Steps:
             key: the key.
             token: unique to this load.
             lease_ms: how long others wait for it.
-            replaces: the version, as it is in an envelope, of a value that counts as none.
+            replaces: the version, as it is in an envelope, of a value that counts as none; of one that is too short
+                for a version, the whole.
         """
         return self._lease(_one_lease, (key,), token, lease_ms, replaces)
 
