@@ -53,7 +53,7 @@ $(DEV)/.built: $(SOURCES) $(DEV)/.tools
 
 $(RELEASE)/.tools: pyproject.toml | system
 	$(PYTHON) -m venv --upgrade-deps $(RELEASE)
-	$(RELEASE_BIN)/pip install -q 'maturin>=1.9.4,<2' 'cachetools==8.0.0'
+	$(RELEASE_BIN)/pip install -q 'maturin>=1.9.4,<2' 'cachetools==8.0.0' 'apsw>=3.46' 'hiredis>=3.0'
 	@touch $@
 
 $(RELEASE)/.built: $(SOURCES) $(RELEASE)/.tools
@@ -72,7 +72,7 @@ dev: $(DEV)/.built ## Build for development into .venv (editable)
 # --- the two commands -------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(RELEASE)/.built | redis ## Replay real requests: no cache, cachetools, overdrive
+demo: $(RELEASE)/.built | redis ## Replay real requests: caches compared; then two processes, while things fail
 	$(RELEASE_BIN)/python -m overdrive demo
 
 .PHONY: test

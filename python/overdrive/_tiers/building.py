@@ -278,7 +278,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
 
     tracking = Tracking(version_of) if options["tracking"] else None
     disk = tiers.disk
-    hooks = Hooks(on_probe=lambda token: canary.heard(token))
+    hooks = Hooks(on_probe=lambda token: canary.heard(token), on_attached=lambda: recovery.retry())
     if disk is not None:
         hooks = hooks._replace(on_keys=disk.delete_many, on_tags=tiers.forget_tags, on_clear=disk.clear)
     listener = Listener(
@@ -295,6 +295,8 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     )
     canary = Canary(listener, lambda token: redis.call(steps.probe(token)))
     lease_ms = max(1, round(lease * 1000))
+    # Of another origin: when what was pending is delivered, this instance has to be told as well.
+    recovery = Recovery(redis, Steps(namespace, origin=b"recovery", limit=limit), journal=journal)
     return Backplane(
         tracking=tracking,
         coherence=tiers.coherence,
@@ -304,7 +306,6 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         listener=listener,
         epochs=epochs,
         leases=Leases(lambda key, token: redis.call(steps.extend(key, token, lease_ms)), lease),
-        # Of another origin: when what was pending is delivered, this instance has to be told as well.
-        recovery=Recovery(redis, Steps(namespace, origin=b"recovery", limit=limit), journal=journal),
+        recovery=recovery,
         canary=canary,
     )

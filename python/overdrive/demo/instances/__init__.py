@@ -23,10 +23,10 @@ def run(trace: Trace, pages: int, seconds: float, progress: Progress) -> Outcome
     """
     program = find_redis()
     print(report.opening(has_redis=program is not None, bound_ms=MAX_STALENESS * 1000), flush=True)
-    with tempfile.TemporaryDirectory(prefix="overdrive-") as folder:
-        with progress.stage(f"Two processes, {seconds:g} s") as advance:
-            outcome = record(
-                Path(folder), trace.requests, pages=pages, seconds=seconds, redis_program=program, advance=advance
-            )
+    title = f"Asking two processes for {seconds:g} s"
+    with tempfile.TemporaryDirectory(prefix="overdrive-") as folder, progress.stage(title) as advance:
+        outcome = record(
+            Path(folder), trace.requests, pages=pages, seconds=seconds, redis_program=program, advance=advance
+        )
     print(f"\n{report.closing(outcome)}")
     return outcome

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from time import monotonic
 
-from overdrive.demo.instances.server import MODULE, Settings
+from overdrive.demo.instances.settings import SERVER, Settings
 from overdrive.demo.processes import command, environment
 
 __all__ = ("ChildError", "Instance", "RedisServer", "find_redis")
@@ -89,7 +89,7 @@ class Instance(_Child):
         Raises:
             ChildError: it does not.
         """
-        process = self._spawn(command(MODULE, self._settings.text()))
+        process = self._spawn(command(SERVER, self._settings.text()))
         assert process.stdout is not None
         line = await asyncio.to_thread(process.stdout.readline)
         if not line.strip().isdigit():

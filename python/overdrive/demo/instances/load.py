@@ -26,7 +26,7 @@ class Load:
 
     Args:
         instances: whom to ask; who does not answer is done without.
-        requests: products, which are asked for again from the first after the last.
+        requests: products, in the order in which they are asked for in each phase.
         ledger: what the pages are compared with.
         bound: how stale they may be, in seconds.
     """
@@ -41,7 +41,8 @@ class Load:
         self.tallies: list[Tally] = []
 
     def begin(self, phase: str) -> Tally:
-        """Count what is asked for from now on under another phase."""
+        """Ask for the products from the first on again, and count that under another phase."""
+        self._next = cycle(self._requests)
         self.tallies.append(Tally(phase, self._bound))
         return self.tallies[-1]
 

@@ -16,7 +16,7 @@ from overdrive.demo.instances.children import Instance, RedisServer
 from overdrive.demo.instances.ledger import Ledger
 from overdrive.demo.instances.load import Load
 from overdrive.demo.instances.results import Outcome, PhaseRow, Restart
-from overdrive.demo.instances.server import Settings
+from overdrive.demo.instances.settings import Settings
 from overdrive.demo.instances.store import PricedShop, build
 
 __all__ = ("record",)
@@ -66,7 +66,7 @@ class _Story:
                 Settings(
                     database=str(database),
                     pages=pages,
-                    redis=self._redis and self._redis.url,
+                    redis=None if self._redis is None else self._redis.url,
                     # As on two hosts, if they have Redis; else they must share the disk, as the workers of one.
                     disk=str(folder / (f"disk-{number}" if self._redis else "disk")),
                     max_staleness=MAX_STALENESS,
@@ -117,17 +117,17 @@ class _Story:
         load.begin("warm")
         await last(monotonic())
         began = monotonic()
-        load.begin("process killed, restarted")
+        load.begin("killed, restarted")
         victim = self._instances[0]
         victim.kill()
         await victim.start()
         restart = Restart(down_s=monotonic() - began)
         await last(began)
         if self._redis is not None:
-            load.begin("Redis killed")
+            load.begin("Redis down")
             self._redis.kill()
             await last(monotonic())
-            load.begin("Redis back, empty")
+            load.begin("Redis back")
             await self._redis.start()
             await last(monotonic())
         return restart

@@ -20,10 +20,21 @@ HEADINGS = (
     "p99 us",
     "p50 ms",
     "p99 ms",
-    "changes",
     "stale",
-    "worst ms",
+    "worst",
     "beyond",
+)
+_SHARES = (
+    "Each phase asks for the same products again. L1, L2, L3: the share that memory, Redis and the disk answered. "
+    "loads: pages made by the shop."
+)
+_IN_PROCESS = (
+    "us: in the process, from the call of the cached function to its result. ms: over HTTP, as the client sees it; "
+    "clients and servers share this machine's processors."
+)
+_STALE = (
+    "stale: pages that had been replaced before they were asked for, worst: for how many ms at most; after each change "
+    "both processes are asked at once. beyond: those older than {:.0f} ms."
 )
 
 
@@ -58,20 +69,17 @@ def _cells(row: PhaseRow) -> tuple[str, ...]:
         f"{row.spent_p99_us:,.0f}",
         f"{row.waited_p50_ms:,.1f}",
         f"{row.waited_p99_ms:,.1f}",
-        f"{row.changes:,}",
         f"{row.stale:,}",
-        f"{row.worst_stale_ms:,.1f}" if row.stale else "-",
+        f"{row.worst_stale_ms:,.0f}" if row.stale else "-",
         f"{row.stale_beyond:,}",
     )
 
 
 def _notes(outcome: Outcome) -> str:
     notes = [
-        "L1, L2, L3: which share of the requests memory, Redis and the disk answered. loads: pages made by the shop.",
-        "us: in the process, from the call of the cached function to its result. ms: over HTTP, as the client sees it; "
-        "clients and servers share this machine's processors.",
-        "stale: pages that had been replaced before they were asked for, and for how long at worst; after each change "
-        f"both processes are asked at once. beyond: those older than {outcome.bound_ms:.0f} ms.",
+        _SHARES,
+        _IN_PROCESS,
+        _STALE.format(outcome.bound_ms),
         "The shop is an SQLite file on this machine, and quicker than Redis: see who is asked, not what it saves.",
     ]
     return "\n".join(textwrap.fill(note, WIDTH) for note in notes)

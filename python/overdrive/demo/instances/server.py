@@ -13,34 +13,17 @@ import json
 import signal
 import sys
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from overdrive import TieredCache
+from overdrive.demo.instances.settings import Settings
 from overdrive.demo.instances.store import PricedShop
 from overdrive.demo.instances.wire import read_head, response
 
-__all__ = ("MODULE", "Settings", "main")
-
-MODULE = "overdrive.demo.instances.server"  # its own name is another one when it is run
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a process is told: the shop's database, how many pages memory holds, Redis, the folder of the disk tier."""
-
-    database: str
-    pages: int
-    redis: str | None
-    disk: str
-    max_staleness: float
-
-    def text(self) -> str:
-        """As an argument of a command line."""
-        return json.dumps(asdict(self))
+__all__ = ("main",)
 
 
 class _Service:
