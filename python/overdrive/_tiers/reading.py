@@ -21,7 +21,7 @@ from overdrive._memoize.options import seconds
 from overdrive._tiers.context import NOT_MODIFIED, LoadContext
 from overdrive._tiers.driving import log_failure
 from overdrive._tiers.found import Found
-from overdrive._tiers.names import tag_hash, tag_name
+from overdrive._tiers.names import PRIVATE, tag_hash, tag_name
 from overdrive._tiers.promoting import promote
 from overdrive._tiers.stats import L2_HIT
 from overdrive._tiers.terms import names_of_tags
@@ -396,7 +396,7 @@ async def _load_and_store(
         is_over = True
         raise
     finally:
-        backplane.leases.drop(lease.token)
+        backplane.leases.drop(lease.token, ask.key)
         if not is_over:
             await _release(tiers, io, ask, lease)
 
@@ -470,7 +470,7 @@ def described(
         lives = ttl(value)
         ttl = inf if lives is None else seconds("what ttl() returns", lives)
     tags = names_of_tags(terms.tags(*ask.args, **ask.kwargs)) if callable(terms.tags) else terms.tags
-    is_private = terms.private
+    is_private = terms.private or terms.local
     if context is not None:
         ttl = ttl if context.ttl is None else context.ttl
         tags = tuple(dict.fromkeys((*tags, *context.tags)))
@@ -490,7 +490,6 @@ def described(
         hard=ttl + terms.kept_after_ttl if ttl > 0 else 0.0,
         cost=cost,
         tags=tags,
-        hashes=tuple(map(tag_hash, tags)),
+        hashes=(*map(tag_hash, tags), PRIVATE) if is_private else tuple(map(tag_hash, tags)),
         epoch=epoch,
-        is_private=is_private,
     )
