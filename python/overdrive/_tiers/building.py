@@ -14,6 +14,7 @@ from overdrive._tiers.keys import key_encoder
 from overdrive._tiers.memory import SharedMemory
 from overdrive._tiers.names import SHARED_SLOTS, hash_of_text
 from overdrive._tiers.quantities import parse_bytes
+from overdrive._tiers.shared_table import open_table
 from overdrive._tiers.stats import StatsTally
 from overdrive._tiers.terms import Terms, duration, terms
 from overdrive._tiers.tiers import Tiers
@@ -124,7 +125,7 @@ def build(**options: Any) -> Parts:
     if disk is not None and folder is not None and options["l2"] is None:
         # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
         try:
-            coherence = Coherence(folder / "generations", slots=SHARED_SLOTS)
+            coherence = open_table(folder / "generations")
         except (OSError, ValueError) as error:
             # Without it the disk is done without, also when it is well again: nobody would hear of this process.
             watch.note_no_disk(f"{type(error).__name__}: {error}")

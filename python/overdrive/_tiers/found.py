@@ -6,6 +6,8 @@ from copy import copy
 from math import ceil, isinf
 from typing import TYPE_CHECKING
 
+from overdrive._tiers.names import PRIVATE
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -27,7 +29,6 @@ class Found:
         hashes: the hashes of its tags.
         epoch: the clock of tags when its load began.
         stale: whether it is returned although it is not fresh, or may not be.
-        is_private: whether it is kept out of L3.
         key: its key as bytes, once it is in memory.
         until: the monotonic time until which memory may believe it although nothing is heard of other instances.
         on_disk: whether L3 has it, too.
@@ -39,7 +40,6 @@ class Found:
         "epoch",
         "hard",
         "hashes",
-        "is_private",
         "key",
         "on_disk",
         "soft",
@@ -64,7 +64,6 @@ class Found:
         hashes: tuple[int, ...] = (),
         epoch: int = 0,
         stale: bool = False,
-        is_private: bool = False,
     ) -> None:
         self.value = value
         self.tier = tier
@@ -77,12 +76,16 @@ class Found:
         self.hashes = hashes
         self.epoch = epoch
         self.stale = stale
-        self.is_private = is_private
         # Its other attributes are for memory, which sets them.
 
     key: bytes
     until: float
     on_disk: bool
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it is kept out of L3, of every instance."""
+        return PRIVATE in self.hashes
 
     def age(self, wall: float) -> float:
         """Return how old it is; of a value from a host whose clock is ahead, 0."""

@@ -41,15 +41,17 @@ async def load_many(
     values, missing = _from_memory(tiers, asks)
     answers = await _ask_redis(tiers, io, missing)
     absent: list[Ask] = []
+    replaces: list[bytes] = []
     for ask, answer in zip(missing, answers, strict=True):
         found = await read(tiers, io, ask, answer)
         if found is None:
             absent.append(ask)
+            replaces.append(answer.replaces)
         else:
             values[ask.l1_key] = found.value
     if absent:
         is_alone = tiers.backplane is None or not all(answer.answers for answer in answers)
-        values |= await _load_absent(tiers, io, absent, loader, is_alone=is_alone)
+        values |= await _load_absent(tiers, io, absent, replaces, loader, is_alone=is_alone)
     return _in_order(asks, values)
 
 
@@ -103,7 +105,13 @@ async def _ask_redis(tiers: Tiers, io: IO, asks: Sequence[Ask]) -> list[RedisAns
 
 
 async def _load_absent(
-    tiers: Tiers, io: IO, asks: list[Ask], loader: Callable[[list[Any]], Any], *, is_alone: bool
+    tiers: Tiers,
+    io: IO,
+    asks: list[Ask],
+    replaces: list[bytes],
+    loader: Callable[[list[Any]], Any],
+    *,
+    is_alone: bool,
 ) -> dict[Hashable, Any]:
     backplane = tiers.backplane
     token = secrets.token_bytes(16)
@@ -113,7 +121,7 @@ async def _load_absent(
         lease_ms = max(1, round(tiers.lease_seconds * 1000))
         try:
             replies = await io.redis(
-                backplane.redis, backplane.steps.lease_many([ask.key for ask in asks], token, lease_ms)
+                backplane.redis, backplane.steps.lease_many([ask.key for ask in asks], token, lease_ms, replaces)
             )
         except TierUnavailable as error:
             tiers.note_unavailable(error)
@@ -152,6 +160,10 @@ async def _load(
     backplane = tiers.backplane
     stamp, began = tiers.coherence.stamp(), tiers.now()
     unfilled = {ask.key for ask in asks}
+    leases = None if token is None or backplane is None else backplane.leases
+    if leases is not None and token is not None:
+        for key in unfilled:
+            leases.hold(token, key)
     try:
         loaded: Mapping[Any, Any] = await io.call(loader, [ask.l1_key for ask in asks])
         cost = max(0.0, tiers.now() - began)
@@ -177,6 +189,8 @@ async def _load(
         raise
     finally:
         if token is not None and backplane is not None:
+            for ask in asks:
+                backplane.leases.drop(token, ask.key)
             for key in unfilled:
                 try:
                     await io.redis(backplane.redis, backplane.steps.release(key, token))

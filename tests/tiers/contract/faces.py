@@ -106,14 +106,12 @@ class AsyncFace(Face):
 
     def loader(self, function: Callable[..., Any]) -> Callable[..., Any]:
         import functools
-        import inspect
 
         @functools.wraps(function)
         async def load(*args: Any, **kwargs: Any) -> Any:
             await asyncio.sleep(0)
             return function(*args, **kwargs)
 
-        load.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
         return load
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:

@@ -60,7 +60,7 @@ def test_who_asks_after_an_invalidation_does_not_get_what_was_loaded_before_it(
         "clear": cache.clear,
         "set": lambda: cache.set("k", "new"),
     }
-    change[how]()
+    change[how]()  # type: ignore[no-untyped-call]
     after = threads(cache.get_or_load, "k", load, tags="t")
     threading.Timer(0.05, load.go_on.set).start()
     assert before.result(PATIENCE) == "old"
@@ -156,7 +156,8 @@ def test_a_refresh_is_not_kept_if_another_instance_invalidates_meanwhile(
     other.invalidate_tags("t")
     load.go_on.set()
     assert before.result(PATIENCE) == "old"
-    assert other.barrier(PATIENCE) and cache.barrier(PATIENCE)
+    assert other.barrier(PATIENCE)
+    assert cache.barrier(PATIENCE)
     assert other.get("k") is None
     assert function() == "new"
 
@@ -342,7 +343,7 @@ def test_a_task_that_is_cancelled_while_it_takes_the_lease_leaves_none(
 ) -> None:
     if not kind.has_redis:
         pytest.skip("needs Redis")
-    cache = make()
+    cache = make(lease=60)
     redis: Any = cache._tiers.backplane.redis  # type: ignore[union-attr]
     acall = redis.acall
 
@@ -470,6 +471,7 @@ def test_a_coroutine_function_is_refused_where_a_function_is_needed(make: Callab
     async def load(_key: str) -> str:
         return "value"
 
+    loader: Any = load
     with pytest.raises(TypeError, match="aget_or_load"):
-        cache.get_or_load("k", load)
+        cache.get_or_load("k", loader)
     assert cache.get("k") is None

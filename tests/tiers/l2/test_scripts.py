@@ -94,9 +94,22 @@ def test_one_lease_a_key(do: Run) -> None:
     assert do(STEPS.lease(b"k", b"t2", 10_000)) == Lease("held")
     assert do(STEPS.lease(b"k", b"t1", 10_000)) == first, "asked again after a reply that was lost"
     assert do(STEPS.fill(b"k", b"t2", b"wrong", 1000)) is False
-    assert do(STEPS.fill(b"k", b"t1", b"v", 1000)) is True
-    assert do(STEPS.lease(b"k", b"t3", 10_000)) == Lease("value", b"v")
+    assert do(STEPS.fill(b"k", b"t1", b"v" * 56, 1000)) is True
+    assert do(STEPS.lease(b"k", b"t3", 10_000)) == Lease("value", b"v" * 56)
     assert do(STEPS.fill(b"k", b"t1", b"late", 1000)) is False
+
+
+def test_what_is_too_short_for_an_envelope_is_no_value(do: Run) -> None:
+    do(STEPS.write(b"k", b"v" * 55, 10_000))
+    assert do(STEPS.lease(b"k", b"t", 10_000)).state == "granted"
+
+
+def test_each_of_many_keys_has_a_version_to_be_replaced(do: Run) -> None:
+    envelopes = [bytes(16) + b"version%d" % number + bytes(32) for number in range(2)]
+    for key, envelope in zip([b"a", b"b"], envelopes, strict=True):
+        do(STEPS.write(key, envelope, 10_000))
+    leases = do(STEPS.lease_many([b"a", b"b"], b"t", 10_000, [b"version0", b"another0"]))
+    assert [lease.state for lease in leases] == ["granted", "value"]
 
 
 def test_a_fill_is_not_told_of(do: Run, link: Link) -> None:
@@ -138,13 +151,13 @@ def test_a_lease_is_extended_and_released_by_its_holder_only(do: Run, server: Se
 
 
 def test_many_at_once(do: Run) -> None:
-    do(STEPS.write(b"b", b"B", 10_000))
+    do(STEPS.write(b"b", b"B" * 56, 10_000))
     do(STEPS.lease(b"c", b"other", 10_000))
     leases = do(STEPS.lease_many([b"a", b"b", b"c"], b"t", 10_000))
     assert [lease.state for lease in leases] == ["granted", "value", "held"]
     fills = [Fill(b"a", b"t", b"A", 10_000), Fill(b"c", b"t", b"C", 10_000)]
     assert do(STEPS.fill_many(fills)) == [True, False]
-    assert do(STEPS.get_many([b"a", b"b", b"c"])) == [b"A", b"B", None]
+    assert do(STEPS.get_many([b"a", b"b", b"c"])) == [b"A", b"B" * 56, None]
 
 
 def test_an_invalidation_deletes_all_and_tells_in_notices_of_500(do: Run, link: Link) -> None:

@@ -23,7 +23,7 @@ _IDLE_SECONDS = 30.0
 
 class _Held(NamedTuple):
     key: bytes
-    since: float
+    token: bytes
 
 
 class Leases:
@@ -37,7 +37,7 @@ class Leases:
     def __init__(self, extend: Callable[[bytes, bytes], object], lease_seconds: float) -> None:
         self._extend = extend
         self._period = lease_seconds * _EXTEND_AFTER
-        self._held: dict[bytes, _Held] = {}
+        self._held: dict[_Held, float] = {}  # since when
         self._lock = Lock()
         self._wake = Event()
         self._thread: Thread | None = None
@@ -46,13 +46,13 @@ class Leases:
 
     def hold(self, token: bytes, key: bytes) -> None:
         """Extend a lease from now on."""
-        self._held[token] = _Held(key, monotonic())
+        self._held[_Held(key, token)] = monotonic()
         if self._thread is None or self._pid != os.getpid():
             self._start()
 
-    def drop(self, token: bytes) -> None:
+    def drop(self, token: bytes, key: bytes) -> None:
         """Extend it no more."""
-        self._held.pop(token, None)
+        self._held.pop(_Held(key, token), None)
 
     def close(self) -> None:
         """Extend nothing any more."""
@@ -75,10 +75,9 @@ class Leases:
         idle_since = monotonic()
         while not self._wake.wait(self._period):
             now = monotonic()
-            due = [(token, held) for token, held in list(self._held.items()) if now - held.since >= self._period]
-            for token, held in due:
+            for held in [held for held, since in list(self._held.items()) if now - since >= self._period]:
                 try:
-                    self._extend(held.key, token)
+                    self._extend(held.key, held.token)
                 except TierUnavailable:
                     break  # it is counted there, and tried again
                 except Exception:  # noqa: BLE001 - a thread of its own: there is nobody to raise it to

@@ -101,7 +101,8 @@ local function notice(stream, maxlen, kind, origin, c, names, from)
 end
 """
 
-# KEYS: clock, then (value, lease)*. ARGV: token, milliseconds, the version of a value that is to be replaced.
+# KEYS: clock, then (value, lease)*. ARGV: token, milliseconds, (the version of a value that is to be replaced)*.
+# What is too short for an envelope is none of ours, and has no version: it counts as nothing.
 LEASE: Final = Script(
     "lease",
     _CLOCK
@@ -110,7 +111,8 @@ local reply = {0}
 local granted = false
 for i = 2, #KEYS, 2 do
   local v = redis.call('GET', KEYS[i])
-  if v and (ARGV[3] == '' or string.sub(v, 17, 24) ~= ARGV[3]) then
+  local old = ARGV[i / 2 + 2]
+  if v and #v >= 56 and (old == '' or string.sub(v, 17, 24) ~= old) then
     reply[#reply + 1] = v
   elseif redis.call('SET', KEYS[i + 1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[i + 1]) == ARGV[1] then
     reply[#reply + 1] = 1
@@ -365,13 +367,16 @@ class Steps:
             key: the key.
             token: unique to this load.
             lease_ms: how long others wait for it.
-            replaces: the version, as it is in an envelope, of a value that counts as none.
+            replaces: the version, as it is in an envelope, of a value that counts as none; what is too short for an
+                envelope always does.
         """
-        return self._lease(_one_lease, (key,), token, lease_ms, replaces)
+        return self._lease(_one_lease, (key,), token, lease_ms, (replaces,))
 
-    def lease_many(self, keys: Sequence[bytes], token: bytes, lease_ms: int) -> Step[list[Lease]]:
-        """Do that for several keys at once."""
-        return self._lease(_leases, keys, token, lease_ms, b"")
+    def lease_many(
+        self, keys: Sequence[bytes], token: bytes, lease_ms: int, replaces: Sequence[bytes] = ()
+    ) -> Step[list[Lease]]:
+        """Do that for several keys at once; `replaces` has one version for each, or is empty."""
+        return self._lease(_leases, keys, token, lease_ms, replaces or (b"",) * len(keys))
 
     def fill(self, key: bytes, token: bytes, envelope: bytes, ttl_ms: int) -> Step[bool]:
         """Store what was loaded, unless the lease was lost since: to an invalidation, to a `write`, to time.
@@ -433,10 +438,15 @@ class Steps:
         return [prefix + key for key in keys for prefix in (self.values, self.leases)]
 
     def _lease(
-        self, parse: Callable[[Reply], Any], keys: Sequence[bytes], token: bytes, lease_ms: int, replaces: bytes
+        self,
+        parse: Callable[[Reply], Any],
+        keys: Sequence[bytes],
+        token: bytes,
+        lease_ms: int,
+        replaces: Sequence[bytes],
     ) -> Step[Any]:
         return Step(
-            "lease", parse, script=LEASE, keys=(self.clock, *self._pairs(keys)), args=(token, lease_ms, replaces)
+            "lease", parse, script=LEASE, keys=(self.clock, *self._pairs(keys)), args=(token, lease_ms, *replaces)
         )
 
     def _fill(self, parse: Callable[[Reply], Any], fills: Sequence[Fill]) -> Step[Any]:
