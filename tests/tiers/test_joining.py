@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from overdrive import TieredCache
+from overdrive import LoadContext, TieredCache
+from tests.tiers.servers import eventually
 
 
 @pytest.fixture
@@ -114,3 +116,34 @@ def test_calls_without_an_invalidation_between_them_share_a_load(cache: TieredCa
     for thread in threads:
         thread.join(10)
     assert results == [1] * 8
+
+
+@pytest.mark.parametrize("by", ["context", "function"])
+def test_who_asks_after_a_tag_was_invalidated_that_only_the_loader_knows_gets_what_is_loaded_after_that(
+    cache: TieredCache, by: str
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    loads: list[int] = []
+
+    def load(key: str, ctx: LoadContext[int]) -> int:
+        loads.append(len(loads))
+        if by == "context":
+            ctx.tags.add("tag")
+        if len(loads) == 1:
+            begun.set()
+            assert go_on.wait(10)
+        return len(loads)
+
+    def ask() -> int:
+        tags: Any = (lambda key: ["tag"]) if by == "function" else None
+        return cache.get_or_load("key", load, tags=tags)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ask)
+        assert begun.wait(10)
+        cache.invalidate_tags("tag")
+        second = threads.submit(ask)
+        eventually(lambda: second.running(), "the second call has begun")
+        go_on.set()
+        assert first.result(10) == 1
+        assert second.result(10) == 2

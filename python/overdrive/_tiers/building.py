@@ -45,6 +45,7 @@ _TERMS = (
     "wait_timeout",
 )
 _THROTTLE_SECONDS = 30.0
+_FUNCTION_MAXSIZE = 1024
 # Slots of 8 bytes, of a table that is not shared.
 _SLOTS_PER_ITEM = 8
 _FEWEST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
@@ -59,7 +60,7 @@ class Parts(NamedTuple):
         memory: L1.
         terms: on which terms values are cached unless they have others.
         encode_key: makes bytes of a key.
-        maxsize: how many items it keeps; `None` if the limit is in bytes.
+        function_maxsize: how many results of each decorated function memory keeps, unless it says so itself.
         max_key_bytes: how long a key may be as bytes.
         hashes_keys: whether keys are written as hashes.
         key_secret: what these are made with, if there is a secret.
@@ -74,7 +75,7 @@ class Parts(NamedTuple):
     memory: SharedMemory
     terms: Terms
     encode_key: Callable[[Hashable], bytes]
-    maxsize: float | None
+    function_maxsize: float
     max_key_bytes: int
     hashes_keys: bool
     key_secret: bytes | None
@@ -164,7 +165,8 @@ def build(**options: Any) -> Parts:
         memory=memory,
         terms=own_terms,
         encode_key=encode_key,
-        maxsize=maxsize,
+        # Where memory is limited in bytes that says nothing of functions.
+        function_maxsize=_FUNCTION_MAXSIZE if maxsize is None else maxsize,
         max_key_bytes=max_key_bytes,
         hashes_keys=options["hash_keys"],
         key_secret=_first_secret(options["secret"]),

@@ -46,7 +46,7 @@ def decorator(
     if isinstance(key, str):
         _check_template(key)
     options = check(
-        maxsize=parts.maxsize if maxsize is None else maxsize,
+        maxsize=parts.function_maxsize if maxsize is None else maxsize,
         policy=policy,
         ttl=own.ttl,
         idle=None if idle is None else duration("idle", idle),

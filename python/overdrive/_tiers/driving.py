@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock
 from inspect import isawaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
@@ -211,23 +212,27 @@ def running_loop() -> AbstractEventLoop | None:
 
 
 _executor: ThreadPoolExecutor | None = None
+_lock = allocate_lock()
 
 
 def pool() -> ThreadPoolExecutor:
     """Return the threads for what goes on in the background; they are started when first needed."""
     global _executor
-    if _executor is None:
+    executor = _executor
+    if executor is None:
         from concurrent.futures import ThreadPoolExecutor
 
-        _executor = ThreadPoolExecutor(
-            max_workers=min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="overdrive-tiers"
-        )
-    return _executor
+        with _lock:
+            executor = _executor
+            if executor is None:
+                workers = min(32, (os.cpu_count() or 1) + 4)
+                executor = _executor = ThreadPoolExecutor(workers, thread_name_prefix="overdrive-tiers")
+    return executor
 
 
 def _after_fork_in_child() -> None:
-    global _executor
-    _executor = None  # its threads belong to the parent
+    global _executor, _lock
+    _executor, _lock = None, allocate_lock()  # its threads belong to the parent
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -32,6 +32,7 @@ class Found:
         key: its key as bytes, once it is in memory.
         until: the monotonic time until which memory may believe it although nothing is heard of other instances.
         on_disk: whether L3 has it, too.
+        stamp: from before it was read or loaded; -1 if it was not kept.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Found:
         "on_disk",
         "soft",
         "stale",
+        "stamp",
         "tags",
         "tier",
         "until",
@@ -76,6 +78,7 @@ class Found:
         self.hashes = hashes
         self.epoch = epoch
         self.stale = stale
+        self.stamp = -1
         # Its other attributes are for memory, which sets them.
 
     key: bytes

@@ -18,7 +18,7 @@ from overdrive._tiers.ask import Ask
 from overdrive._tiers.context import context_parameter
 from overdrive._tiers.driving import BLOCKING, LOOPING, run
 from overdrive._tiers.found import Found
-from overdrive._tiers.loading import BlockingSearch, TaskSearch, verdict_of
+from overdrive._tiers.loading import BlockingSearch, TaskSearch, answer, answer_task, verdict_of
 from overdrive._tiers.reading import described
 from overdrive._tiers.results import result_of
 from overdrive.exceptions import ConfigError
@@ -120,7 +120,7 @@ class _Counted:
 
     def _count_miss(self) -> None:
         self.memo._count_miss()
-        self._tiers.tally.count_tier("l1", "misses")  # type: ignore[attr-defined]  # of the search
+        self.tiers.tally.count_tier("l1", "misses")  # type: ignore[attr-defined]  # of the search
 
     def _count_error(self) -> None:
         self.memo._count_error()
@@ -149,11 +149,9 @@ class _Blocking:
     @staticmethod
     def find(memo: Any, ask: Ask) -> Any:
         """Answer a call: with the value, if memory has it, or else with what was found."""
-        from overdrive._memoize import threads
-
         search = _FunctionSearch(memo._tiers, ask, memo._flights, memo._name)
         search.memo = memo
-        return threads.answer(search, ask.l1_key, (), None)  # type: ignore[arg-type]
+        return answer(search)
 
 
 class _Looping:
@@ -168,11 +166,9 @@ class _Looping:
     @staticmethod
     async def find(memo: Any, ask: Ask) -> Any:
         """Answer a call: with the value, if memory has it, or else with what was found."""
-        from overdrive._memoize import tasks
-
         search = _TaskFunctionSearch(memo._tiers, ask, memo._flights, memo._name)
         search.memo = memo
-        return await tasks.answer(search, ask.l1_key, (), None)  # type: ignore[arg-type]
+        return await answer_task(search)
 
 
 class _InTiers:

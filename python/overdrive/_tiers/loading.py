@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.tiers import Tiers
 
-__all__ = ("Search", "answer", "answer_task", "verdict_of")
+__all__ = ("BlockingSearch", "TaskSearch", "answer", "answer_task", "verdict_of")
 
 
 def verdict_of(tiers: Tiers, ask: Ask, entry: Entry | None) -> str:
@@ -77,13 +77,13 @@ class _Boarding:
 class Search:
     """A search for one key, as the functions that load the results of `memoize` see it."""
 
-    __slots__ = ("_answer", "_ask", "_flights", "_name", "_options", "_tiers", "cache")
+    __slots__ = ("_answer", "_flights", "_name", "_options", "ask", "cache", "tiers")
 
     _forgets = 0
 
     def __init__(self, tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> None:
-        self._tiers = tiers
-        self._ask = ask
+        self.tiers = tiers
+        self.ask = ask
         tags = () if callable(ask.terms.tags) else ask.terms.tags
         names = (*ask.names, *[tag_name(tag_hash(tag)) for tag in tags])
         self._flights = _Boarding(flights, tiers.coherence, names)
@@ -96,28 +96,28 @@ class Search:
         self.cache: dict[Hashable, Any] = {}  # what is found is kept by the search
 
     def _look(self, _key: Hashable) -> tuple[Any, str]:
-        ask = self._ask
+        ask = self.ask
         entry = ask.entry()
-        verdict = verdict_of(self._tiers, ask, entry)
+        verdict = verdict_of(self.tiers, ask, entry)
         self._answer = entry if verdict is Verdict.FRESH or verdict is Verdict.REFRESH else None
         return entry, verdict
 
     def _count_hit(self) -> None:
-        self._tiers.tally.count_tier("l1", "hits" if self._count_answer() else "misses")
+        self.tiers.tally.count_tier("l1", "hits" if self._count_answer() else "misses")
 
     def _count_answer(self) -> bool:
         """Count what is special about an answer; return whether it is from memory, and not from another's search."""
-        entry, tally = self._answer, self._tiers.tally
+        entry, tally = self._answer, self.tiers.tally
         if entry is None:
             tally.count("stampede_waits")
             return False
         is_old = isinstance(entry.extra, Found) and entry.extra.stale
-        if entry.error is None and (is_old or self._tiers.now() >= entry.fresh_until):
+        if entry.error is None and (is_old or self.tiers.now() >= entry.fresh_until):
             tally.count("stale_served")
         return True
 
     def _count_miss(self) -> None:
-        self._tiers.tally.count_tier("l1", "misses")
+        self.tiers.tally.count_tier("l1", "misses")
 
     def _count_load(self, _seconds: float) -> None:
         """Count nothing: what was loaded is counted where that is known."""
@@ -132,7 +132,7 @@ class Search:
         """Store nothing: the search has."""
 
     def _store_error(self, _key: Hashable, error: BaseException, seconds: float) -> None:
-        self._tiers.keep_error(self._ask, error, seconds)
+        self.tiers.keep_error(self.ask, error, seconds)
 
     def _land(self, key: Hashable, flight: Landing | None) -> None:
         if flight is not None:
@@ -146,7 +146,7 @@ class BlockingSearch(Search):
 
     def __wrapped__(self) -> Found | None:
         """Search."""
-        return run(read(self._tiers, BLOCKING, self._ask))
+        return run(read(self.tiers, BLOCKING, self.ask))
 
 
 class TaskSearch(Search):
@@ -156,18 +156,38 @@ class TaskSearch(Search):
 
     def __wrapped__(self) -> Coroutine[Any, Any, Found | None]:
         """Search."""
-        return read(self._tiers, LOOPING, self._ask)
+        return read(self.tiers, LOOPING, self.ask)
 
 
-def answer(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:
+def answer(search: BlockingSearch) -> Any:
     """Return the value of a key from memory, or what a search comes to: a `Found`."""
     from overdrive._memoize import threads
 
-    return threads.answer(BlockingSearch(tiers, ask, flights, name), ask.l1_key, (), None)  # type: ignore[arg-type]
+    since = search.tiers.coherence.stamp()
+    while True:
+        found = threads.answer(search, search.ask.l1_key, (), None)  # type: ignore[arg-type]
+        if not _is_older(search.tiers, found, since):
+            return found
 
 
-async def answer_task(tiers: Tiers, ask: Ask, flights: dict[Hashable, Any], name: str) -> Any:
+async def answer_task(search: TaskSearch) -> Any:
     """Do that in a task."""
     from overdrive._memoize import tasks
 
-    return await tasks.answer(TaskSearch(tiers, ask, flights, name), ask.l1_key, (), None)  # type: ignore[arg-type]
+    since = search.tiers.coherence.stamp()
+    while True:
+        found = await tasks.answer(search, search.ask.l1_key, (), None)  # type: ignore[arg-type]
+        if not _is_older(search.tiers, found, since):
+            return found
+
+
+def _is_older(tiers: Tiers, found: Any, since: int) -> bool:
+    """Return whether what another caller has found has a tag that was invalidated between its search and this call.
+
+    Which tags it has, only its loader may have known: so this call could not tell that it was not to join.
+    """
+    if not isinstance(found, Found) or not found.hashes or not 0 <= found.stamp < since:
+        return False
+    names = tuple(map(tag_name, found.hashes))
+    coherence = tiers.coherence
+    return not coherence.is_current(found.stamp, names) and coherence.is_current(since, names)

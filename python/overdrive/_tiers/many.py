@@ -1,4 +1,4 @@
-"""Several keys at once: one request of each kind to Redis, however many they are."""
+"""Several keys at once: looked up, leased and filled with one request of each kind, however many they are."""
 
 from __future__ import annotations
 
@@ -170,18 +170,21 @@ async def _load(
         tiers.tally.count("loads")
         tiers.tally.count("load_seconds", cost)
         values: dict[Hashable, Any] = {}
+        fills: list[tuple[Ask, Found]] = []
         for ask in asks:
             if ask.l1_key not in loaded:
                 continue
             found = described(tiers, ask, loaded[ask.l1_key], cost=cost / len(asks), epoch=epoch)
             values[ask.l1_key] = found.value
             if token is not None and backplane is not None and not ask.terms.local:
-                if found.hard > 0 and await tiers.fill(io, ask, found, stamp, token, began):
-                    unfilled.discard(ask.key)
+                if found.hard > 0:
+                    fills.append((ask, found))
             elif backplane is None or ask.terms.local:
                 tiers.store_here(ask, found, stamp)
             elif is_alone:
                 tiers.keep(ask, found, stamp, until=began + tiers.horizon)
+        if fills and token is not None:
+            unfilled -= await tiers.fill(io, fills, stamp, token, began)
         return values
     except BaseException:
         tiers.tally.count("load_errors")

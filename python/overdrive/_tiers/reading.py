@@ -255,7 +255,7 @@ def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *,
 
 
 def _version(blob: bytes | memoryview) -> bytes:
-    """Return what tells a value in Redis from others; what is too short to be one of ours is all of it."""
+    """Return what tells a value in Redis from others; of what is too short to be one of ours, what there is."""
     return bytes(blob[VERSION])
 
 
@@ -390,7 +390,7 @@ async def _load_and_store(
     try:
         found = await _call_loader(tiers, io, ask, old, epoch=lease.epoch)
         if found.hard > 0:
-            is_over = await tiers.fill(io, ask, found, stamp, lease.token, began)
+            is_over = bool(await tiers.fill(io, [(ask, found)], stamp, lease.token, began))
         return found
     except GeneratorExit:  # its loop is gone: nothing can be waited for
         is_over = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from overdrive._core import Entry
 from overdrive._memoize.lifetimes import LONGEST, error_entry
 from overdrive._tiers.found import Found
+from overdrive._tiers.l2.scripts import Fill
 from overdrive._tiers.log import logger
 from overdrive._tiers.names import hash_of_text, key_name, tag_name
 from overdrive._tiers.overdue import Overdue
@@ -17,7 +18,7 @@ from overdrive._tiers.values.codec import Refusal
 from overdrive.exceptions import SerializationError, TierUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Literal
 
     from overdrive._core import Coherence
@@ -131,7 +132,7 @@ class Tiers:
         if kept <= 0:
             return
         self.tally.count_fast(L1_SET)
-        found.key, found.until, found.on_disk = ask.key, until, on_disk
+        found.key, found.until, found.on_disk, found.stamp = ask.key, until, on_disk, stamp
         fresh_until = now + found.soft - age
         quiet_until = min(fresh_until, until)
         if found.stale:
@@ -311,36 +312,45 @@ class Tiers:
 
     # --- storing what was loaded --------------------------------------------------------------------
 
-    async def fill(self, io: IO, ask: Ask, found: Found, stamp: int, token: bytes, began: float) -> bool:
-        """Store what was loaded under a lease, unless it was invalidated meanwhile; return whether the lease is over.
+    async def fill(
+        self, io: IO, loaded: Sequence[tuple[Ask, Found]], stamp: int, token: bytes, began: float
+    ) -> set[bytes]:
+        """Store what was loaded under leases, unless it was invalidated meanwhile, with one request.
 
         `stamp` and `began` are from before it was loaded.
+
+        Returns: the keys whose lease is over.
         """
         backplane = self.backplane
-        if backplane is None:
-            return True
+        fills: list[tuple[Ask, Found, Fill]] = []
+        for ask, found in loaded:
+            try:
+                blob = self.encode(ask.key, found, ask.codec)
+            except SerializationError as error:
+                # It is of use to this instance, though to no other one.
+                self.note_unserializable(error)
+                self.keep(ask, found, stamp)
+            else:
+                fills.append((ask, found, Fill(ask.key, token, blob, found.milliseconds_left(self.wall()))))
+        if backplane is None or not fills:
+            return set()
+        for ask, found, _ in fills:
+            backplane.writing(ask.key, found.version)
         try:
-            blob = self.encode(ask.key, found, ask.codec)
-        except SerializationError as error:
-            # It is of use to this instance, though to no other one.
-            self.note_unserializable(error)
-            self.keep(ask, found, stamp)
-            return False
-        backplane.writing(ask.key, found.version)
-        try:
-            step = backplane.steps.fill(ask.key, token, blob, found.milliseconds_left(self.wall()))
-            is_stored = await io.redis(backplane.redis, step)
+            are_stored = await io.redis(backplane.redis, backplane.steps.fill_many([fill for _, _, fill in fills]))
         except TierUnavailable as error:
             self.note_unavailable(error)
-            self.keep(ask, found, stamp, until=began + self.horizon)
-            return True  # perhaps; if not, it expires
-        if is_stored:
-            self.tally.count_tier("l2", "sets")
-            on_disk = self.wants_disk(ask, found) and self.to_disk(ask.key, found, blob, stamp)
-            self.keep(ask, found, stamp, on_disk=on_disk)
-        else:
-            self.tally.count("dropped_fills")
-        return True
+            for ask, found, _ in fills:
+                self.keep(ask, found, stamp, until=began + self.horizon)
+            return {ask.key for ask, _, _ in fills}  # perhaps; if not, they expire
+        for (ask, found, fill), is_stored in zip(fills, are_stored, strict=True):
+            if is_stored:
+                self.tally.count_tier("l2", "sets")
+                on_disk = self.wants_disk(ask, found) and self.to_disk(ask.key, found, fill.envelope, stamp)
+                self.keep(ask, found, stamp, on_disk=on_disk)
+            else:
+                self.tally.count("dropped_fills")
+        return {ask.key for ask, _, _ in fills}
 
     def store_here(self, ask: Ask, found: Found, stamp: int) -> None:
         """Store what was loaded where there is no Redis."""
