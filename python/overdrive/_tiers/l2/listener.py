@@ -269,7 +269,7 @@ class Listener:
             self._lose(error)
             self._closing.wait(self._backoff * random.uniform(0.5, 1.0))
             # What others could not deliver they deliver when they are back, too: all are to be within the bound.
-            self._backoff = min(2 * self._backoff, MAX_BACKOFF, self.max_staleness / 2)
+            self._backoff = min(2 * self._backoff, MAX_BACKOFF, self.max_staleness / 4)
 
     def _open(self) -> BackplaneLink:
         # A poll that takes longer than the bound renews no trust, so there is nothing to wait for.

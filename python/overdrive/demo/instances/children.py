@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from time import monotonic
 
@@ -23,7 +24,9 @@ class ChildError(OSError):
 
 
 def find_redis() -> str | None:
-    """The path of a program that is Redis or Valkey; None if none is installed."""
+    """The path of a program that is Redis or Valkey; None if none is installed, or there are no Unix sockets."""
+    if sys.platform == "win32":
+        return None
     return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
@@ -91,7 +94,11 @@ class Instance(_Child):
         """
         process = self._spawn(command(SERVER, self._settings.text()))
         assert process.stdout is not None
-        line = await asyncio.to_thread(process.stdout.readline)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await asyncio.to_thread(process.stdout.readline)
+        except TimeoutError:
+            line = ""
         if not line.strip().isdigit():
             raise self._failed()
         self.port = int(line)
