@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Hashable
     from typing import Any
 
-    from overdrive._core import Coherence, Entry
+    from overdrive._core import Entry
     from overdrive._memoize.flight import Landing
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.tiers import Tiers
@@ -48,24 +48,27 @@ class _Boarding:
     before that.
     """
 
-    __slots__ = ("_coherence", "_flights", "_names")
+    __slots__ = ("_flights", "_names", "_tiers")
 
-    def __init__(self, flights: dict[Hashable, Any], coherence: Coherence, names: tuple[bytes, ...]) -> None:
+    def __init__(self, flights: dict[Hashable, Any], tiers: Tiers, names: tuple[bytes, ...]) -> None:
         self._flights = flights
-        self._coherence = coherence
+        self._tiers = tiers
         self._names = names
 
     def setdefault(self, key: Hashable, new: Landing) -> Landing:
         """Return the search to join, which is `new` if there is none."""
-        mine = (new, self._coherence.stamp())
-        first, stamp = self._flights.setdefault(key, mine)
-        if first is not new and not self._coherence.is_current(stamp, self._names):
+        mine = self._now(new)
+        first, stamp, began = self._flights.setdefault(key, mine)
+        if first is not new and not self._tiers.may_join(stamp, began, self._names):
             self._flights[key] = mine
             return new
         return first  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Hashable, new: Landing) -> None:
-        self._flights[key] = (new, self._coherence.stamp())
+        self._flights[key] = self._now(new)
+
+    def _now(self, new: Landing) -> tuple[Landing, int, float]:
+        return new, self._tiers.coherence.stamp(), self._tiers.now()
 
     def remove(self, key: Hashable, flight: Landing) -> None:
         """Forget a search, unless it is another one by now."""
@@ -86,7 +89,7 @@ class Search:
         self.ask = ask
         tags = () if callable(ask.terms.tags) else ask.terms.tags
         names = (*ask.names, *[tag_name(tag_hash(tag)) for tag in tags])
-        self._flights = _Boarding(flights, tiers.coherence, names)
+        self._flights = _Boarding(flights, tiers, names)
         self._name = name
         options = ask.terms.options
         self._answer: Entry | None = None  # what memory answers with

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from overdrive._core import Coherence
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.driving import IO, Background
+    from overdrive._tiers.tiers import Tiers
 
 __all__ = ("Overdue",)
 
@@ -18,19 +18,19 @@ class Overdue:
     A loader that hangs would otherwise be run once more by each call.
     """
 
-    __slots__ = ("_coherence", "_loads")
+    __slots__ = ("_loads", "_tiers")
 
-    def __init__(self, coherence: Coherence) -> None:
-        self._coherence = coherence
-        self._loads: dict[bytes, tuple[Background, int, object]] = {}
+    def __init__(self, tiers: Tiers) -> None:
+        self._tiers = tiers
+        self._loads: dict[bytes, tuple[Background, int, float, object]] = {}
 
-    def add(self, ask: Ask, io: IO, background: Background) -> bool:
-        """Note a load, for those who can wait for it; return whether it was not noted before."""
+    def add(self, ask: Ask, io: IO, background: Background, began: float) -> bool:
+        """Note a load that began then, for those who can wait for it; return whether it was not noted before."""
         key = ask.key
         known = self._loads.get(key)
         if known is not None and known[0] is background:
             return False
-        self._loads[key] = noted = (background, ask.stamp, io.place())
+        self._loads[key] = noted = (background, ask.stamp, began, io.place())
 
         def forget(_: object) -> None:
             if self._loads.get(key) is noted:
@@ -44,7 +44,7 @@ class Overdue:
         known = self._loads.get(ask.key)
         if known is None:
             return None
-        background, stamp, place = known
-        if background.done() or place != io.place() or not self._coherence.is_current(stamp, ask.names):
+        background, stamp, began, place = known
+        if background.done() or place != io.place() or not self._tiers.may_join(stamp, began, ask.names):
             return None
         return background

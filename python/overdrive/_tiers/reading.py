@@ -343,7 +343,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
 
 async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background: Background) -> Found:
     """Wait for a load for as long as the terms allow. It goes on all the same, and stores what comes of it."""
-    soft, hard = ask.terms.soft_timeout, ask.terms.hard_timeout
+    soft, hard, began = ask.terms.soft_timeout, ask.terms.hard_timeout, tiers.now()
     first = soft if old is not None and soft is not None else hard
     is_done = False
     try:
@@ -354,7 +354,7 @@ async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background
                 return old.as_stale()
             is_done = await io.wait(background, None if hard is None or soft is None else hard - soft)
     finally:
-        if not is_done and tiers.overdue.add(ask, io, background):
+        if not is_done and tiers.overdue.add(ask, io, background, began):
             background.add_done_callback(log_failure)
     if is_done:
         found: Found = background.result()

@@ -85,7 +85,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
-        self.overdue = Overdue(coherence)
+        self.overdue = Overdue(self)
         self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
@@ -398,6 +398,15 @@ class Tiers:
             logger().warning("a value is kept in memory alone: %s", text)
 
     # --- trust --------------------------------------------------------------------------------------
+
+    def may_join(self, stamp: int, began: float, names: tuple[bytes, ...]) -> bool:
+        """Return whether a search that began then may answer who asks now: it knows of all that was invalidated.
+
+        Of what was invalidated longer than H ago, that is, where nothing is heard of others.
+        """
+        if not self.coherence.is_current(stamp, names):
+            return False
+        return self.is_trusted() or self.now() - began < self.horizon
 
     def is_trusted(self) -> bool:
         """Return whether everything that other instances invalidated is known here, as of H ago."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
@@ -95,6 +96,38 @@ def test_listener_alone_is_cut_off(
     # What was told meanwhile was replayed: it listens without a gap.
     assert len(log.of("connected again")) == 1
     assert len(log.of("memory is suspect")) == 2  # of both nodes, when they started
+
+
+def test_load_from_before_an_outage_is_not_joined_for_longer_than_h(
+    make_cache: Callable[..., Calls], origin: Origin, redis_server: Server, proxy: Proxy
+) -> None:
+    node = make_cache(proxy.url).until_coherent()
+    other = make_cache(redis_server.url).until_coherent()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(key: str) -> str:
+        value = origin(key)
+        begun.set()
+        assert go_on.wait(10)
+        return value
+
+    before: list[str] = []
+    thread = threading.Thread(target=lambda: before.append(node.load("key", slow)))
+    thread.start()
+    assert begun.wait(10)
+    proxy.mode = "blackhole"
+    origin.change("key")
+    other.invalidate("key")
+    acknowledged = monotonic()
+    eventually(lambda: monotonic() > acknowledged + H, "H is over")
+    # The load that goes on has read what was there before that, and this instance has not heard of the change.
+    assert node.load("key", origin, wait_timeout=5) == "key:1"
+    go_on.set()
+    thread.join(10)
+    assert before == ["key:0"]
+    proxy.heal()
+    node.until_healed(origin)
+    assert node.load("key", origin) == "key:1"
 
 
 def test_stream_that_was_trimmed_past_a_listener_makes_memory_suspect(

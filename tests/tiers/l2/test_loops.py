@@ -28,7 +28,7 @@ KEYS = [b"%d" % number for number in range(100)]
 def tier(redis_server: Server) -> Iterator[RedisTier]:
     made = RedisTier(redis_server.url, namespace="app", budget=2.0)
     for key in KEYS:
-        made.call(STEPS.write(key, b"=" + key, 0))
+        made.call(STEPS.write(key, b"=" * 56 + key, 0))
     yield made
     made.close()
 
@@ -47,7 +47,7 @@ def test_a_hundred_tasks_share_one_connection_and_one_command(tier: RedisTier, r
 
     async def scenario() -> None:
         for _ in range(3):
-            assert await read_all(tier) == [b"=" + key for key in KEYS]
+            assert await read_all(tier) == [b"=" * 56 + key for key in KEYS]
         assert redis_server.clients() == before + 1
 
     asyncio.run(scenario())
@@ -70,7 +70,13 @@ def test_steps_of_all_kinds_travel_together_and_keep_their_order(tier: RedisTier
             STEPS.ping(),
         ]
         results = await asyncio.gather(*map(tier.acall, steps))
-        assert (results[0], results[2], results[3], results[5], results[6]) == (b"=1", b"new", b"=2", None, True)
+        assert (results[0], results[2], results[3], results[5], results[6]) == (
+            b"=" * 56 + b"1",
+            b"new",
+            b"=" * 56 + b"2",
+            None,
+            True,
+        )
 
     asyncio.run(scenario())
 
@@ -93,7 +99,7 @@ def test_a_key_that_is_not_ours_is_an_error_for_its_reader_at_most(tier: RedisTi
     async def scenario() -> None:
         values = await read_all(tier)
         assert values[1] is None
-        assert values[2:] == [b"=" + key for key in KEYS[2:]]
+        assert values[2:] == [b"=" * 56 + key for key in KEYS[2:]]
 
     asyncio.run(scenario())
 
@@ -108,7 +114,7 @@ def test_an_error_in_what_a_step_makes_of_its_reply_is_its_callers(tier: RedisTi
         results = await asyncio.gather(
             tier.acall(STEPS.get(b"0")), tier.acall(broken), tier.acall(STEPS.get(b"2")), return_exceptions=True
         )
-        assert (results[0], results[2]) == (b"=0", b"=2")
+        assert (results[0], results[2]) == (b"=" * 56 + b"0", b"=" * 56 + b"2")
         assert isinstance(results[1], ZeroDivisionError)
 
     asyncio.run(scenario())
@@ -119,8 +125,8 @@ def test_cancelled_tasks_disturb_no_other(tier: RedisTier) -> None:
 
     async def read(key: bytes) -> None:
         for _ in range(5):
-            assert await tier.acall(STEPS.get(key)) == b"=" + key
-            assert (await tier.acall(STEPS.lease(key, b"t", 1000))).value == b"=" + key
+            assert await tier.acall(STEPS.get(key)) == b"=" * 56 + key
+            assert (await tier.acall(STEPS.lease(key, b"t", 1000))).value == b"=" * 56 + key
 
     async def scenario() -> None:
         for _ in range(30):
@@ -131,7 +137,7 @@ def test_cancelled_tasks_disturb_no_other(tier: RedisTier) -> None:
                 await asyncio.sleep(chance.choice((0, 0, 0.001)))
             for task in tasks:
                 assert task.cancelled() or task.exception() is None
-        assert await read_all(tier) == [b"=" + key for key in KEYS]
+        assert await read_all(tier) == [b"=" * 56 + key for key in KEYS]
         assert tier.stats().connections == 2
 
     asyncio.run(scenario())
@@ -147,7 +153,7 @@ def test_a_deadline_of_the_callers_own(tier: RedisTier, redis_server: Server) ->
             async with asyncio.timeout(0.02):
                 await tier.acall(STEPS.get(b"2"))
         redis_server.resume()
-        assert await slow == b"=1"
+        assert await slow == b"=" * 56 + b"1"
 
     asyncio.run(scenario())
 
@@ -215,7 +221,7 @@ def test_connections_end_with_their_loop(tier: RedisTier, redis_server: Server) 
 def test_a_loop_that_was_closed_without_a_word(tier: RedisTier) -> None:
     for _ in range(3):
         loop = asyncio.new_event_loop()
-        assert loop.run_until_complete(tier.acall(STEPS.get(b"1"))) == b"=1"
+        assert loop.run_until_complete(tier.acall(STEPS.get(b"1"))) == b"=" * 56 + b"1"
         loop.close()
     tier.close()
     gc.collect()
@@ -226,8 +232,8 @@ def test_loops_in_threads_at_the_same_time(tier: RedisTier) -> None:
 
     async def scenario() -> None:
         for _ in range(20):
-            assert await read_all(tier) == [b"=" + key for key in KEYS]
-            assert tier.call(STEPS.get(b"7")) == b"=7"
+            assert await read_all(tier) == [b"=" * 56 + key for key in KEYS]
+            assert tier.call(STEPS.get(b"7")) == b"=" * 56 + b"7"
 
     def run() -> None:
         try:
@@ -273,13 +279,13 @@ def in_child(work: Callable[[], Any]) -> None:
 def test_a_forked_process_uses_connections_of_its_own(tier: RedisTier) -> None:
     def work() -> None:
         for key in KEYS:
-            assert tier.call(STEPS.get(key)) == b"=" + key
-        assert asyncio.run(read_all(tier)) == [b"=" + key for key in KEYS]
+            assert tier.call(STEPS.get(key)) == b"=" * 56 + key
+        assert asyncio.run(read_all(tier)) == [b"=" * 56 + key for key in KEYS]
 
     def contend() -> None:
         for _ in range(20):
             for key in KEYS:
-                assert tier.call(STEPS.get(key)) == b"=" + key
+                assert tier.call(STEPS.get(key)) == b"=" * 56 + key
 
     tier.call(STEPS.ping())
     thread = threading.Thread(target=contend)
@@ -294,7 +300,7 @@ def test_a_process_that_was_forked_while_a_loop_ran(tier: RedisTier) -> None:
     async def scenario() -> None:
         await tier.acall(STEPS.ping())
         in_child(lambda: tier.call(STEPS.get(b"1")))
-        assert await read_all(tier) == [b"=" + key for key in KEYS]
+        assert await read_all(tier) == [b"=" * 56 + key for key in KEYS]
 
     asyncio.run(scenario())
 
@@ -304,8 +310,8 @@ def test_connections_that_die_under_a_hundred_tasks(redis_server: Server) -> Non
         good = 0
         while time.monotonic() < end:
             try:
-                assert await tier.acall(STEPS.get(key)) == b"=" + key
-                assert (await tier.acall(STEPS.lease(key, b"t", 1000))).value == b"=" + key
+                assert await tier.acall(STEPS.get(key)) == b"=" * 56 + key
+                assert (await tier.acall(STEPS.lease(key, b"t", 1000))).value == b"=" * 56 + key
                 good += 1
             except RedisUnavailable:
                 await asyncio.sleep(0.001)
@@ -314,7 +320,7 @@ def test_connections_that_die_under_a_hundred_tasks(redis_server: Server) -> Non
     async def scenario(proxy: Proxy) -> None:
         # A breaker whose clock races, so that its pauses pass at once.
         tier = RedisTier(proxy.url, namespace="app", budget=0.5, clock=lambda: time.monotonic() * 1000)
-        await asyncio.gather(*[tier.acall(STEPS.write(key, b"=" + key, 0)) for key in KEYS])
+        await asyncio.gather(*[tier.acall(STEPS.write(key, b"=" * 56 + key, 0)) for key in KEYS])
         readers = [asyncio.create_task(read(tier, key, time.monotonic() + 1)) for key in KEYS]
         while not all(reader.done() for reader in readers):
             await asyncio.sleep(0.02)
