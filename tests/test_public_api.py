@@ -22,6 +22,7 @@ PAGES = (
     "docs/configuration.md",
     "docs/disk_tier.md",
     "docs/envelope.md",
+    "docs/failures.md",
     "docs/memoize.md",
     "docs/memory_cache.md",
     "docs/migrating.md",

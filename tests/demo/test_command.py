@@ -151,7 +151,7 @@ def test_json_has_every_figure_of_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(demo, "ENTRIES", 20_000)
     path = tmp_path / "run.json"
 
-    assert main(["demo", "--requests", "400", "--cache-size", "50", "--json", str(path)]) == 0
+    assert main(["demo", "--requests", "400", "--cache-size", "50", "--seconds", "5", "--json", str(path)]) == 0
 
     document = json.loads(path.read_text())
     assert document["requests"] == 400
@@ -161,6 +161,7 @@ def test_json_has_every_figure_of_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert document["place"]["platform"]
     assert [row["contender"] for row in document["rows"]] == NAMES
     assert len({row["hit_ratio"] for row in document["rows"][1:]}) == 1
+    assert document["instances"]["rows"][0]["phase"] == "cold"
 
 
 def test_own_trace_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ class Found:
         hashes: the hashes of its tags.
         epoch: the clock of tags when its load began.
         stale: whether it is returned although it is not fresh, or may not be.
+        doubted: whether it may have been invalidated without this instance hearing of it.
         key: its key as bytes, once it is in memory.
         until: the monotonic time until which memory may believe it although nothing is heard of other instances.
         on_disk: whether L3 has it, too.
@@ -38,6 +39,7 @@ class Found:
     __slots__ = (
         "cost",
         "created",
+        "doubted",
         "epoch",
         "hard",
         "hashes",
@@ -79,6 +81,7 @@ class Found:
         self.epoch = epoch
         self.stale = stale
         self.stamp = -1
+        self.doubted = False
         # Its other attributes are for memory, which sets them.
 
     key: bytes
@@ -101,6 +104,16 @@ class Found:
     def is_usable(self, wall: float, seconds_after_ttl: float) -> bool:
         """Return whether its ttl is over for no longer than that."""
         return self.age(wall) < min(self.soft + seconds_after_ttl, self.hard)
+
+    def may_stand_in(self, wall: float, seconds_after_ttl: float) -> bool:
+        """Return whether it may be returned in place of a new one, if old ones may for so long after their ttl."""
+        return (seconds_after_ttl > 0 or not self.doubted) and self.is_usable(wall, seconds_after_ttl)
+
+    def as_doubted(self) -> Found:
+        """Return the same, marked as possibly invalidated."""
+        doubted = copy(self)
+        doubted.doubted = True
+        return doubted
 
     def as_stale(self) -> Found:
         """Return the same, marked as possibly out of date."""

@@ -117,6 +117,9 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     if redis.found is not None:
         tiers.keep(ask, redis.found, stamp)
         return redis.found
+    is_vouched_for = current is not None and tiers.now() < current.until
+    if remembered is not None and not is_vouched_for:
+        remembered = remembered.as_doubted()
     old = _newer(redis.old, remembered)
     from_disk, is_believed = await tiers.from_disk(io, ask)
     wall = tiers.wall()
@@ -131,7 +134,7 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         if not is_believed:
             tiers.tally.count("suspects")
         tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
-        old = _newer(old, from_disk)
+        old = _newer(old, from_disk if is_believed else from_disk.as_doubted())
     is_cut_off = tiers.backplane is not None and not redis.answers
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
@@ -292,7 +295,7 @@ async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: 
             replaces, replies = judged.replaces, replies + 1
             if replies > _MOST_REPLIES:
                 return None
-        elif old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale):
+        elif old is not None and old.may_stand_in(tiers.wall(), ask.terms.options.stale):
             tiers.tally.count("stale_served")
             return old.as_stale()
         elif tiers.now() >= deadline:
@@ -332,7 +335,7 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
             return await work
         return await _in_time(tiers, io, ask, old, io.start(work))
     except Exception:
-        saved = old is not None and old.is_usable(tiers.wall(), ask.terms.options.stale_if_error)
+        saved = old is not None and old.may_stand_in(tiers.wall(), ask.terms.options.stale_if_error)
         if old is None or not saved or not _is_untouched(tiers, ask, old):
             raise
         tiers.tally.count("stale_served")
