@@ -12,22 +12,26 @@ new value for H at most.
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from overdrive._tiers.names import key_name, tag_hash, tag_name, tag_text
 from overdrive._tiers.reading import load
 from overdrive.exceptions import TierUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.driving import IO
     from overdrive._tiers.found import Found
+    from overdrive._tiers.l2.step import Step
     from overdrive._tiers.tiers import Tiers
 
 __all__ = ("clear", "invalidate", "invalidate_tags", "renew", "write")
+
+T = TypeVar("T")
 
 # For how long what others have invalidated is waited for.
 _WAIT_SECONDS = 1.0
@@ -55,18 +59,12 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     try:
         if backplane is not None and not ask.terms.local and blob is not None:
             backplane.writing(ask.key, found.version)
-            try:
-                step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
-                await io.redis(backplane.redis, step)
+            step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
+            if await _tell(tiers, io, step, partial(backplane.queue_keys, (ask.key,))) is None:
+                until = began + tiers.horizon
+            else:
                 backplane.recovery.discard_keys((ask.key,))
                 tiers.tally.count_tier("l2", "sets")
-            except TierUnavailable as error:
-                tiers.note_unavailable(error)
-                backplane.queue_keys((ask.key,))
-                until = began + tiers.horizon
-            except BaseException:
-                backplane.queue_keys((ask.key,))
-                raise
         if tiers.disk is not None:
             # Without Redis the disk is where the value is safe, so it is there when this returns.
             is_safe = backplane is None and blob is not None and tiers.wants_disk(ask, found)
@@ -112,15 +110,9 @@ async def invalidate(tiers: Tiers, io: IO, keys: Iterable[bytes]) -> None:
     coherence.bump(*names)
     try:
         if backplane is not None:
-            try:
-                await io.redis(backplane.redis, backplane.steps.invalidate(keys))
+            step = backplane.steps.invalidate(keys)
+            if await _tell(tiers, io, step, partial(backplane.queue_keys, keys)) is not None:
                 tiers.tally.count_tier("l2", "deletes", amount=len(keys))
-            except TierUnavailable as error:
-                tiers.note_unavailable(error)
-                backplane.queue_keys(keys)
-            except BaseException:
-                backplane.queue_keys(keys)
-                raise
         tiers.tally.count("invalidations", len(keys))
         tiers.tally.count_tier("l1", "deletes", amount=len(keys))
         if tiers.disk is not None:
@@ -139,15 +131,10 @@ async def invalidate_tags(tiers: Tiers, io: IO, tags: tuple[str, ...]) -> None:
     coherence.bump(*names)
     try:
         if backplane is not None:
-            try:
-                change = await io.redis(backplane.redis, backplane.steps.invalidate_tags(list(map(tag_text, hashes))))
+            step = backplane.steps.invalidate_tags(list(map(tag_text, hashes)))
+            change = await _tell(tiers, io, step, partial(backplane.queue_tags, hashes))
+            if change is not None:
                 backplane.note_tags(hashes, change.clock)
-            except TierUnavailable as error:
-                tiers.note_unavailable(error)
-                backplane.queue_tags(hashes)
-            except BaseException:
-                backplane.queue_tags(hashes)
-                raise
         tiers.tally.count("invalidations", len(tags))
         if tiers.disk is not None:
             tiers.tally.count_tier("l3", "deletes", amount=await io.disk(tiers.disk.delete_tags, hashes))
@@ -161,16 +148,26 @@ async def clear(tiers: Tiers, io: IO) -> None:
     coherence.bump_all()
     try:
         if backplane is not None:
-            try:
-                change = await io.redis(backplane.redis, backplane.steps.clear())
+            change = await _tell(tiers, io, backplane.steps.clear(), backplane.queue_clear)
+            if change is not None:
                 backplane.note_clear(change.clock)
-            except TierUnavailable as error:
-                tiers.note_unavailable(error)
-                backplane.queue_clear()
-            except BaseException:
-                backplane.queue_clear()
-                raise
         if tiers.disk is not None:
             await io.disk(tiers.disk.clear)
     finally:
         coherence.bump_all()
+
+
+async def _tell(tiers: Tiers, io: IO, step: Step[T], queue: Callable[[], object]) -> T | None:
+    """Have Redis do a step that invalidates something; queue that and return `None`, if it is not known to be done."""
+    backplane = tiers.backplane
+    if backplane is None:
+        return None
+    try:
+        return await io.redis(backplane.redis, step)
+    except TierUnavailable as error:
+        tiers.note_unavailable(error)
+        queue()
+        return None
+    except BaseException:  # the caller was interrupted: perhaps it was done
+        queue()
+        raise
