@@ -134,6 +134,7 @@ bench: $(RELEASE)/.bench | redis ## Compare with dict, lru_cache, cachetools, ca
 	$(RELEASE_BIN)/python benches/python/threads.py
 	$(RELEASE_BIN)/python benches/python/tiers_l1.py
 	$(RELEASE_BIN)/python benches/python/redis_tier.py
+	$(RELEASE_BIN)/python benches/python/tiers.py
 
 .PHONY: bench-pytest
 bench-pytest: $(RELEASE)/.bench ## The same operations under pytest-benchmark
@@ -151,6 +152,7 @@ bench-check: $(RELEASE)/.bench | redis ## The comparison with its bars: exits 1 
 	$(RELEASE_BIN)/python benches/python/memory.py --kinds int --check
 	$(RELEASE_BIN)/python benches/python/tiers_l1.py --check
 	$(RELEASE_BIN)/python benches/python/redis_tier.py --check
+	$(RELEASE_BIN)/python benches/python/envelope.py --check
 
 .PHONY: bench-disk
 bench-disk: $(RELEASE)/.bench ## The disk tier next to bare apsw and diskcache, with its bars

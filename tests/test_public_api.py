@@ -23,6 +23,7 @@ PAGES = (
     "docs/memoize.md",
     "docs/memory_cache.md",
     "docs/migrating.md",
+    "docs/operations.md",
     "docs/safety.md",
     "docs/simulate.md",
     "docs/sizes.md",
@@ -108,8 +109,21 @@ def test_examples_in_the_documentation_run(page: str, capsys: pytest.CaptureFixt
         exec(compile(block, page, "exec"), namespace)
 
 
-# The examples of docs/testing.md are tests themselves, and are run by tests/testing/test_plugin.py.
-@pytest.mark.parametrize("page", [*PAGES, "docs/testing.md", "CONTRIBUTING.md", "benches/README.md"])
+# The examples of docs/testing.md are tests themselves, and are run by tests/testing/test_plugin.py. Those of other
+# pages need a server, or are none.
+LINKING = (
+    *PAGES,
+    "CONTRIBUTING.md",
+    "benches/README.md",
+    "docs/coherence.md",
+    "docs/disk_tier.md",
+    "docs/prefetch.md",
+    "docs/redis_tier.md",
+    "docs/testing.md",
+)
+
+
+@pytest.mark.parametrize("page", LINKING)
 def test_links_in_the_documentation_resolve(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
@@ -21,15 +22,18 @@ class Proxy:
             through from the server; `refuse`: connections are reset as soon as they are made.
         delay: seconds that everything waits, each way.
         cut_after: bytes from the server after which a connection is reset; None for never.
+        only: concerns only connections on which the client has sent this last, as those that do one kind of thing.
     """
 
     def __init__(self, port: int) -> None:
         self.mode: Mode = "pass"
         self.delay = 0.0
         self.cut_after: int | None = None
+        self.only = b""
         self.accepted = 0
         self._to = port
         self._sockets: set[socket.socket] = set()
+        self._last: weakref.WeakKeyDictionary[socket.socket, bytes] = weakref.WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._listening = socket.socket()
@@ -69,7 +73,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Let everything through again."""
-        self.mode, self.delay, self.cut_after = "pass", 0.0, None
+        self.mode, self.delay, self.cut_after, self.only = "pass", 0.0, None, b""
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -127,11 +131,19 @@ class Proxy:
         self._spawn(self._pump(client, server, down=False))
         self._spawn(self._pump(server, client, down=True))
 
+    def _swallows(self, client: socket.socket, *, down: bool) -> bool:
+        if self.only not in self._last.get(client, b""):
+            return False
+        return self.mode == "blackhole" or (down and self.mode == "blackhole_down")
+
     async def _pump(self, source: socket.socket, sink: socket.socket, *, down: bool) -> None:
         passed = 0
+        client = sink if down else source
         try:
             while data := await self._loop.sock_recv(source, 65536):
-                while self.mode == "blackhole" or (down and self.mode == "blackhole_down"):
+                if not down:
+                    self._last[client] = data
+                while self._swallows(client, down=down):
                     await asyncio.sleep(0.005)
                 if self.delay:
                     await asyncio.sleep(self.delay)

@@ -19,6 +19,7 @@ from overdrive._core import Predictor
 from overdrive._tiers.fields import FIELDS
 from overdrive._tiers.prefetch import prefetcher
 from overdrive.testing import FakeClock
+from tests.tiers.servers import Server, eventually
 
 SECRET = "correct horse battery"
 OLD_SECRET = "staple of another year"
@@ -311,6 +312,27 @@ with IntelligentCache() as cache:
     assert "apsw" in done.stderr
 
 
+def test_a_disk_that_cannot_be_used_is_done_without(make: Callable[..., IntelligentCache], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = make(cache_dir=tmp_path / "file")
+    cache.set("k", 1)
+    assert cache.get("k") == 1
+    assert cache.get_or_load("l", str) == "l"
+    cache.invalidate("k")
+    assert cache.get("k") is None
+    health = cache.health()
+    assert (health.state, health.l3.state) == ("down", "down")
+    assert "file" in health.l3.reason
+
+
+def test_a_table_of_others_is_done_without_too(make: Callable[..., IntelligentCache], tmp_path: Path) -> None:
+    make(cache_dir=tmp_path).close()
+    (tmp_path / "default" / "generations").write_bytes(b"something else" * 1000)
+    health = make(cache_dir=tmp_path).health()
+    assert health.l3.state == "down"
+    assert "generations" in health.l3.reason
+
+
 # --- what it shows ------------------------------------------------------------------------------------
 
 
@@ -324,6 +346,23 @@ def test_tiers_can_be_looked_at(make: Callable[..., IntelligentCache], tmp_path:
     assert cache.l3_cache.keys() == [b"k"]
     assert repr(cache).startswith("<IntelligentCache 'default': ")
     assert isinstance(cache, TieredCache)
+
+
+def test_instances_share_what_they_load_and_hear_of_changes(
+    make: Callable[..., IntelligentCache], redis_server: Server
+) -> None:
+    config = PerformanceConfig(redis_url=redis_server.url, redis_timeout=2, secret=SECRET, disk=False)
+    one, other = make(config), make(config)
+    eventually(lambda: one.health().coherent and other.health().coherent, "they listen")
+    assert one.get_or_load("k", lambda key: [1]) == [1]
+    result = other.get_result("k", lambda key: [2])
+    assert result is not None
+    assert (result.value, result.tier) == ([1], "l2")
+    one.invalidate("k")
+    assert other.barrier(5)
+    assert other.get("k") is None
+    assert one.l2_cache is not None
+    assert one.l2_cache.health().state == "ok"
 
 
 def test_without_prefetching_nothing_is_noted(make: Callable[..., IntelligentCache]) -> None:

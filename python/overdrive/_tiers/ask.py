@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from overdrive._tiers.names import key_name
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
@@ -84,7 +82,7 @@ class Ask:
         self.args = args
         self.kwargs = _NONE if kwargs is None else kwargs
         self.context_name = context_name
-        self.names = (key_name(key),)
+        self.names = (b"k" + key,)  # as `names.key_name`
         self.stamp = 0
         self.codec = codec
 

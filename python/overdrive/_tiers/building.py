@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from math import inf
+from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
@@ -12,7 +12,7 @@ from overdrive._core import Coherence
 from overdrive._memoize.options import Options
 from overdrive._tiers.keys import key_encoder
 from overdrive._tiers.memory import SharedMemory
-from overdrive._tiers.names import hash_of_text
+from overdrive._tiers.names import SHARED_SLOTS, hash_of_text
 from overdrive._tiers.quantities import parse_bytes
 from overdrive._tiers.stats import StatsTally
 from overdrive._tiers.terms import Terms, duration, terms
@@ -44,6 +44,9 @@ _TERMS = (
     "wait_timeout",
 )
 _THROTTLE_SECONDS = 30.0
+# Slots of 8 bytes, of a table that is not shared.
+_SLOTS_PER_ITEM = 8
+_FEWEST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
 
 
 class Parts(NamedTuple):
@@ -115,9 +118,20 @@ def build(**options: Any) -> Parts:
     codec = _codec(namespace, options)
     folder = None if options["l3"] is None else Path(options["l3"]) / namespace
     disk = None if folder is None else _disk(folder, options, wall)
-    # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
-    shares = folder is not None and options["l2"] is None
-    coherence = Coherence(folder / "generations" if folder is not None and shares else None)
+    watch = Watch(wall)
+    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
+    coherence: Coherence | None = None
+    if disk is not None and folder is not None and options["l2"] is None:
+        # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
+        try:
+            coherence = Coherence(folder / "generations", slots=SHARED_SLOTS)
+        except (OSError, ValueError) as error:
+            # Without it the disk is done without, also when it is well again: nobody would hear of this process.
+            watch.note_no_disk(f"{type(error).__name__}: {error}")
+            disk.close()
+            disk = None
+    if coherence is None:
+        coherence = Coherence(slots=_slots(maxsize))
     tiers = Tiers(
         coherence=coherence,
         codec=codec,
@@ -135,7 +149,6 @@ def build(**options: Any) -> Parts:
         coherence.trust(inf)
     else:
         tiers.backplane = _backplane(namespace, options, tiers, horizon, lease)
-    maxsize, max_bytes = _memory_limits(options["l1"], options["l1_max_bytes"])
     memory = SharedMemory(
         maxsize,
         max_bytes,
@@ -156,7 +169,7 @@ def build(**options: Any) -> Parts:
         key_secret=_first_secret(options["secret"]),
         serializer=options["serializer"],
         version=options["version"],
-        watch=Watch(wall),
+        watch=watch,
         functions=WeakSet(),
     )
 
@@ -167,6 +180,14 @@ def _namespace(namespace: object) -> str:
     if not isinstance(namespace, str):
         raise TypeError(f"namespace must be a str, got {namespace!r}")
     return check_namespace(namespace)
+
+
+def _slots(maxsize: float | None) -> int:
+    """Return into how many slots names are hashed: what changes takes all with it that share its slot."""
+    if maxsize is None or isinf(maxsize):
+        return SHARED_SLOTS
+    wanted = 1 << (int(maxsize) * _SLOTS_PER_ITEM - 1).bit_length()
+    return min(max(wanted, _FEWEST_SLOTS), _MOST_SLOTS)
 
 
 def _memory_limits(l1: object, l1_max_bytes: Any) -> tuple[float | None, int | None]:

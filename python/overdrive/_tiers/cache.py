@@ -21,6 +21,7 @@ from overdrive._tiers.log import logger
 from overdrive._tiers.many import load_many, read_many, write_many
 from overdrive._tiers.reading import described, read
 from overdrive._tiers.results import found_result, remembered_result, result_of
+from overdrive._tiers.stats import L1_HIT, L1_MISS
 from overdrive._tiers.terms import names_of_tags
 from overdrive._tiers.warming import load_snapshot, save_snapshot, warm
 
@@ -232,7 +233,7 @@ class TieredCache(_TieredCache[Any, Any]):
         return default if found is None else found.value
 
     def _count(self, found: Found | None) -> None:
-        self._tiers.tally.count_tier("l1", "hits" if found is not None and found.tier == "l1" else "misses")
+        self._tiers.tally.count_fast(L1_HIT if found is not None and found.tier == "l1" else L1_MISS)
 
     def _observed_get(self, key: Hashable, default: Any = None) -> Any:
         value = self._hit(key, _ABSENT)

@@ -71,6 +71,9 @@ class IO(Protocol):
     async def wait(self, background: Background, timeout: float | None) -> bool:
         """Wait for what was started; return whether it is done."""
 
+    def place(self) -> object:
+        """Return what is the same for those who can wait for what one of them has started."""
+
 
 class _Blocking:
     """For callers that block."""
@@ -125,6 +128,9 @@ class _Blocking:
         wait([cast("Future[Any]", background)], timeout)
         return background.done()
 
+    def place(self) -> object:
+        return os.getpid()
+
 
 class _Looping:
     """For tasks of an event loop."""
@@ -165,6 +171,11 @@ class _Looping:
 
         await asyncio.wait([background], timeout=timeout)  # type: ignore[type-var]  # a task: see `start`
         return background.done()
+
+    def place(self) -> object:
+        import asyncio
+
+        return asyncio.get_running_loop()
 
 
 BLOCKING: IO = _Blocking()

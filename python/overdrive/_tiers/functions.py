@@ -143,13 +143,17 @@ class _Blocking:
     @staticmethod
     def answer(memo: Any, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """Answer a call."""
+        found = _Blocking.find(memo, memo._ask(key, args, kwargs or {}))
+        return found.value if type(found) is Found else found
+
+    @staticmethod
+    def find(memo: Any, ask: Ask) -> Any:
+        """Answer a call: with the value, if memory has it, or else with what was found."""
         from overdrive._memoize import threads
 
-        ask = memo._ask(key, args, kwargs or {})
         search = _FunctionSearch(memo._tiers, ask, memo._flights, memo._name)
         search.memo = memo
-        found = threads.answer(search, key, (), None)  # type: ignore[arg-type]
-        return found.value if type(found) is Found else found
+        return threads.answer(search, ask.l1_key, (), None)  # type: ignore[arg-type]
 
 
 class _Looping:
@@ -158,13 +162,17 @@ class _Looping:
     @staticmethod
     async def answer(memo: Any, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """Answer a call."""
+        found = await _Looping.find(memo, memo._ask(key, args, kwargs or {}))
+        return found.value if type(found) is Found else found
+
+    @staticmethod
+    async def find(memo: Any, ask: Ask) -> Any:
+        """Answer a call: with the value, if memory has it, or else with what was found."""
         from overdrive._memoize import tasks
 
-        ask = memo._ask(key, args, kwargs or {})
         search = _TaskFunctionSearch(memo._tiers, ask, memo._flights, memo._name)
         search.memo = memo
-        found = await tasks.answer(search, key, (), None)  # type: ignore[arg-type]
-        return found.value if type(found) is Found else found
+        return await tasks.answer(search, ask.l1_key, (), None)  # type: ignore[arg-type]
 
 
 class _InTiers:
@@ -254,7 +262,7 @@ class TieredFunction(_InTiers, MemoizedFunction[_P, _R]):
     def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result[_R]:
         """Return the result with the tier that it came from, its age and whether it is stale."""
         ask = self._ask_of(args, kwargs)
-        return result_of(self._tiers, ask, self(*args, **kwargs))
+        return result_of(self._tiers, ask, _Blocking.find(self, ask))
 
 
 class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
@@ -291,7 +299,7 @@ class TieredCoroutineFunction(_InTiers, MemoizedCoroutineFunction[_P, _R]):
     async def result(self, *args: _P.args, **kwargs: _P.kwargs) -> Result[_R]:
         """Return the result with the tier that it came from, its age and whether it is stale."""
         ask = self._ask_of(args, kwargs)
-        return result_of(self._tiers, ask, await self(*args, **kwargs))
+        return result_of(self._tiers, ask, await _Looping.find(self, ask))
 
 
 def decorate(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from overdrive._core import xxh3_64
 
-__all__ = ("EVERYTHING", "PRIVATE", "hash_of_text", "key_name", "tag_hash", "tag_name", "tag_text")
+__all__ = ("EVERYTHING", "PRIVATE", "SHARED_SLOTS", "hash_of_text", "key_name", "tag_hash", "tag_name", "tag_text")
 
 
 def key_name(key: bytes) -> bytes:
@@ -32,6 +32,10 @@ def tag_text(hashed: int) -> bytes:
 
 #: The hash of the tag that values have that are kept off all disks: instances that find them in Redis know by it.
 PRIVATE = tag_hash("\0private")
+#: Into how many slots of 8 bytes names are hashed in a table that processes share: they must agree on it, whatever
+#: each keeps in memory.
+SHARED_SLOTS = 1 << 20
+
 #: The hash of the tag that everything has, and that a `clear` invalidates.
 EVERYTHING = tag_hash("*")
 

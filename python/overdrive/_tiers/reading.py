@@ -23,6 +23,7 @@ from overdrive._tiers.driving import log_failure
 from overdrive._tiers.found import Found
 from overdrive._tiers.names import PRIVATE, tag_hash, tag_name
 from overdrive._tiers.promoting import promote
+from overdrive._tiers.stats import L2_HIT
 from overdrive._tiers.terms import names_of_tags
 from overdrive.exceptions import LoadTimeout, TierUnavailable
 
@@ -98,7 +99,6 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         if backplane is None or ask.terms.local or not backplane.answers_for(ask.key):
             redis = _SILENT
         else:
-            backplane.start()
             try:
                 if remembered is not None and current is None and await _is_confirmed(tiers, io, ask, remembered):
                     redis = RedisAnswer(answers=True, found=as_remembered(remembered))
@@ -117,7 +117,10 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     if redis.found is not None:
         tiers.keep(ask, redis.found, stamp)
         return redis.found
+    if redis.answers:
+        remembered = current  # what Redis does not have any more was invalidated, as far as one knows
     old = _newer(redis.old, remembered)
+    may_wait = True
     from_disk, is_believed = await tiers.from_disk(io, ask)
     wall = tiers.wall()
     if from_disk is not None:
@@ -132,6 +135,7 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             tiers.tally.count("suspects")
         tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
         old = _newer(old, from_disk)
+        may_wait = is_believed or old is not from_disk
     is_cut_off = tiers.backplane is not None and not redis.answers
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
@@ -145,7 +149,21 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         old = None
     if current is not None and current.is_fresh(wall):
         tiers.tally.count("early_refreshes")
+    elif current is None and may_wait and old is not None and old.is_usable(wall, ask.terms.options.stale):
+        tiers.keep(ask, old, stamp)
+        if _start_load(tiers, io, ask, old, redis):
+            tiers.tally.count("stale_served")
+            return old.as_stale()
     return await _load(tiers, io, ask, old, redis)
+
+
+def _start_load(tiers: Tiers, io: IO, ask: Ask, old: Found, redis: RedisAnswer) -> bool:
+    """Load a key in the background; return whether that was begun."""
+    try:
+        io.start(_load(tiers, io, ask, old, redis)).add_done_callback(log_failure)
+    except RuntimeError:  # no more threads
+        return False
+    return True
 
 
 def as_remembered(found: Found) -> Found:
@@ -223,7 +241,7 @@ def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found |
     if is_dead is None:
         return None
     if not is_dead and refreshed is None and found.is_fresh(tiers.wall()):
-        tiers.tally.count_tier("l2", "hits")
+        tiers.tally.count_fast(L2_HIT)
         return found
     return _judged(tiers, blob, found, refreshed, is_dead=is_dead)
 
@@ -308,7 +326,8 @@ def _longest_wait(tiers: Tiers, ask: Ask) -> float:
 async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> Found:
     """Load a key, unless another instance does, and store what comes of it; or fall back on an old value."""
     lease: _Lease | None = None
-    if redis.answers:
+    running = tiers.overdue.find(ask, io)
+    if redis.answers and running is None:
         try:
             taken = await _take_lease(tiers, io, ask, old, redis)
         except TierUnavailable as error:
@@ -318,8 +337,10 @@ async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisA
             if isinstance(taken, Found):
                 return taken
             lease = taken
-    work = _load_and_store(tiers, io, ask, old, lease, is_alone=not redis.answers)
     try:
+        if running is not None:
+            return await _in_time(tiers, io, ask, old, running)
+        work = _load_and_store(tiers, io, ask, old, lease, is_alone=not redis.answers)
         if ask.terms.hard_timeout is None and (old is None or ask.terms.soft_timeout is None):
             return await work
         return await _in_time(tiers, io, ask, old, io.start(work))
@@ -346,7 +367,7 @@ async def _in_time(tiers: Tiers, io: IO, ask: Ask, old: Found | None, background
                 return old.as_stale()
             is_done = await io.wait(background, None if hard is None or soft is None else hard - soft)
     finally:
-        if not is_done:
+        if not is_done and tiers.overdue.add(ask, io, background):
             background.add_done_callback(log_failure)
     if is_done:
         found: Found = background.result()

@@ -10,7 +10,9 @@ from overdrive._memoize.lifetimes import LONGEST, error_entry
 from overdrive._tiers.found import Found
 from overdrive._tiers.log import logger
 from overdrive._tiers.names import hash_of_text, key_name, tag_name
+from overdrive._tiers.overdue import Overdue
 from overdrive._tiers.promoting import SeenOnce
+from overdrive._tiers.stats import L1_SET
 from overdrive._tiers.values.codec import Refusal
 from overdrive.exceptions import SerializationError, TierUnavailable
 
@@ -82,6 +84,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
+        self.overdue = Overdue(coherence)
         self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
@@ -127,7 +130,7 @@ class Tiers:
         kept = found.hard - age
         if kept <= 0:
             return
-        self.tally.count_tier("l1", "sets")
+        self.tally.count_fast(L1_SET)
         found.key, found.until, found.on_disk = ask.key, until, on_disk
         fresh_until = now + found.soft - age
         quiet_until = min(fresh_until, until)

@@ -28,6 +28,10 @@ class Watch:
         self._l2 = TierWatch("off", wall)
         self._l3 = TierWatch("off", wall)
 
+    def note_no_disk(self, reason: str) -> None:
+        """Know that there is a disk which this process cannot use."""
+        self._l3.hear("down", reason)
+
     def health(self, tiers: Tiers) -> Health:
         """Return how the tiers are."""
         backplane, disk = tiers.backplane, tiers.disk
@@ -35,7 +39,7 @@ class Watch:
         return Health(
             l1=TierHealth("up", since=self._since),
             l2=off if backplane is None else self._l2.hear_of(backplane.redis.health()),
-            l3=off if disk is None else self._l3.hear_of(disk.health()),
+            l3=self._l3.health if disk is None else self._l3.hear_of(disk.health()),
             pending_invalidations=0 if backplane is None else backplane.recovery.pending,
             coherent=tiers.is_trusted(),
         )

@@ -2,7 +2,11 @@
 
 A recorded sequence of requests for product pages is served from an SQLite database that is made in a
 temporary folder: one query and one rendered HTML page per request. All contenders serve the same
-requests, in turns, and their pages are compared. Needs no network and about half a minute.
+requests, in turns, and their pages are compared.
+
+After that two processes serve the shop through a `TieredCache`, with a Redis of their own if redis-server is
+installed, while prices change, one of the processes is killed, and Redis is: every page is compared with what the shop
+shows, and must not be older than promised. Needs no network and about a minute.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from overdrive._progress import Progress
-from overdrive.demo import report
+from overdrive.demo import instances, report
 from overdrive.demo.contenders import Contender, contenders
 from overdrive.demo.cost import cache_costs
 from overdrive.demo.memory import ENTRIES, MemoryProbeError, bytes_per_entry
@@ -28,25 +32,42 @@ from overdrive.demo.trace import Trace
 
 __all__ = ("SUMMARY", "add_arguments", "run")
 
-SUMMARY = "replay real requests: no cache, cachetools, overdrive"
+SUMMARY = "replay real requests: no cache, cachetools, overdrive; then two processes, while things fail"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay, print what came out, and return the exit status: 1 if a contender returned wrong pages.
+    """Replay, print what came out, and return the exit status: 1 if a page was wrong, or staler than promised.
 
     Raises:
         argparse.ArgumentError: if an argument does not fit the trace.
     """
     trace = chosen_trace(options)
     maxsize = cache_size(options, trace)
+    progress = Progress(sys.stderr)
+    document: dict[str, object] = {}
+    is_right = True
+    if not options.tiers_only:
+        finished = _compare(trace, maxsize, progress, with_memory=not options.no_memory)
+        is_right = not finished.differing_pages
+        document = finished.document()
+    if not options.no_tiers:
+        if not options.tiers_only:
+            print()
+        outcome = instances.run(trace, maxsize, options.seconds, progress)
+        is_right = is_right and outcome.is_right
+        document["instances"] = outcome.document()
+    if options.json is not None:
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="ascii")
+    return 0 if is_right else 1
+
+
+def _compare(trace: Trace, maxsize: int, progress: Progress, *, with_memory: bool) -> Run:
     place = Place.here()
     print(report.opening(place, trace, maxsize), flush=True)
-
     found = contenders()
-    progress = Progress(sys.stderr)
     replayed = _replay(trace, found, maxsize, progress)
     costs = _costs(trace, found, replayed, progress, maxsize=maxsize)
-    memory = {} if options.no_memory else _memory(found, progress)
+    memory = _memory(found, progress) if with_memory else {}
     finished = Run(
         place=place,
         trace=trace.name,
@@ -60,10 +81,8 @@ def run(options: argparse.Namespace) -> int:
         differing_pages={served.name: served.differing for served in replayed.served if served.differing},
         rows=[Row.of(served, costs.get(served.name), memory.get(served.name)) for served in replayed.served],
     )
-    print(f"\n{report.closing(finished)}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(finished.document(), indent=1) + "\n", encoding="ascii")
-    return 1 if finished.differing_pages else 0
+    print(f"\n{report.closing(finished)}", flush=True)
+    return finished
 
 
 def _replay(trace: Trace, found: Sequence[Contender], maxsize: int, progress: Progress) -> Replay:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from overdrive.demo.contenders import Contender
+from overdrive.demo.processes import command, environment
 
 __all__ = ("ENTRIES", "MemoryProbeError", "bytes_per_entry", "resident")
 
@@ -34,11 +34,14 @@ def bytes_per_entry(contender: Contender, entries: int) -> float | None:
     """
     if resident() is None:
         return None
-    # -P and the path of this process: the probe imports what this process imported.
-    command = [sys.executable, "-P", "-m", PROBE, contender.name, str(entries)]
     try:
         done = subprocess.run(
-            command, env=_environment(), capture_output=True, text=True, check=True, timeout=PROBE_TIMEOUT
+            command(PROBE, contender.name, str(entries)),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PROBE_TIMEOUT,
         )
         return float(done.stdout)
     except subprocess.CalledProcessError as error:
@@ -58,8 +61,3 @@ def resident() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _environment() -> Mapping[str, str]:
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path}

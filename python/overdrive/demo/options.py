@@ -15,6 +15,8 @@ __all__ = ("add_arguments", "cache_size", "chosen_trace")
 MAX_CACHE_SIZE = 1_000_000
 # By default a cache has room for one requested product in so many.
 PRODUCTS_PER_PLACE = 5
+SECONDS = 20.0
+MAX_SECONDS = 3600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {PACKAGED}, which comes with overdrive)",
     )
     parser.add_argument("--json", type=_new_file, metavar="FILE", help="write all figures to FILE, too")
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=SECONDS,
+        metavar="N",
+        help=f"for how long two processes are asked in the second part (default: {SECONDS:g})",
+    )
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--no-tiers", action="store_true", help="leave the second part out")
+    parts.add_argument("--tiers-only", action="store_true", help="leave the first part out")
     parser.add_argument("--no-memory", action="store_true", help="do not measure the memory per entry")
 
 
@@ -80,6 +92,16 @@ def _whole_number(limit: int | None = None) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 1.0 <= number <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to {MAX_SECONDS:g}")
+    return number
 
 
 def _new_file(text: str) -> Path:

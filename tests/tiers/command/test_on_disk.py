@@ -57,14 +57,14 @@ def test_status_tells_how_the_disk_is(overdrive: Run, make: Make, disk: list[str
     fill(make)
     done = overdrive("status", *disk, "--json")
     assert done.status == 0
-    assert list(done.document) == ["namespace", "l3"]
+    assert list(done.document) == ["namespace", "l3", "hints"]
     facts = done.document["l3"]
     assert (facts["state"], facts["entries"], facts["shards"], facts["set_aside"]) == ("up", 4, 8, 0)
     assert facts["directory"] == str(tmp_path / "disk" / NAMESPACE)
     assert facts["bytes"] < facts["file_bytes"]
     shown = overdrive("status", *disk).out
     assert "namespace  shop\n\nl3\n  state" in shown
-    assert "  entries          4\n" in shown
+    assert "  entries                4\n" in shown
 
 
 def test_a_damaged_shard_shows(overdrive: Run, make: Make, disk: list[str], tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_good_values_pass(overdrive: Run, make: Make, disk: list[str]) -> None:
     [
         (flip, "checksum"),
         (lambda blob: b"\x00" * len(blob), "magic"),
-        (lambda blob: blob[:-8] + blob[-8:-1] + b"?", "checksum"),
+        (lambda blob: blob[:32] + b"\x00\x00\xc0\x7f" * 2 + blob[40:], "checksum"),  # lifetimes that are no numbers
     ],
 )
 def test_damage_is_found_and_repaired(
@@ -204,7 +204,9 @@ def test_damage_is_found_and_repaired(
 ) -> None:
     fill(make).close()
     tamper(tmp_path, b"user:1", change)
-    assert overdrive("inspect", "user:1", *disk).status == 1
+    inspected = overdrive("inspect", "user:1", *disk, "--json")
+    assert (inspected.status, inspected.document["l3"]["verdict"]) == (1, verdict)
+    assert "NaN" not in inspected.out
     done = overdrive("verify", *disk, "--json")
     assert done.status == 1
     assert done.document["bad"] == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +45,18 @@ def test_status_tells_how_the_server_is(overdrive: Run, make: Make, server: Serv
     assert facts["last_notice"] == server.command("XREVRANGE", "{shop}:inv", "+", "-", "COUNT", 1)[0][0].decode()
     assert facts["connections"] == 1
     assert f"  address           127.0.0.1:{server.port}\n" in overdrive("status", *at(server.url)).out
+
+
+def test_a_policy_that_evicts_what_must_stay_is_pointed_at(
+    overdrive: Run, make: Make, start_server: Callable[..., Server]
+) -> None:
+    server = start_server(maxmemory="50mb", maxmemory_policy="allkeys-lru")
+    fill(make, server.url)
+    done = overdrive("status", *at(server.url))
+    assert done.status == 0
+    assert "maxmemory-policy allkeys-lru may evict what invalidated tags are known by" in done.out
+    server.command("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+    assert overdrive("status", *at(server.url), "--json").document["hints"] == []
 
 
 def test_without_a_limit_entries_are_not_counted(overdrive: Run, make: Make, redis_server: Server) -> None:
@@ -101,6 +115,7 @@ def test_what_tags_have_ended_is_dead(overdrive: Run, make: Make, server: Server
     cache.invalidate_tags("admins")
     assert overdrive("inspect", "user:1", *at(server.url), "--json").document["l2"]["verdict"] == "tag"
     assert overdrive("inspect", "user:2", *at(server.url), "--json").document["l2"]["verdict"] == "fresh"
+    assert overdrive("verify", *at(server.url), "--json").document["l2"]["verdicts"] == {"fresh": 2, "tag": 1}
     cache.clear()
     done = overdrive("inspect", "user:2", *at(server.url))
     assert "dead: one of its tags, or everything, was invalidated" in done.out
@@ -137,6 +152,17 @@ def test_bad_values_are_found_and_deleted(
     assert overdrive("verify", *at(server.url), "--repair", "--json").document["l2"]["deleted"] == 3
     assert overdrive("verify", *at(server.url)).status == 0
     assert cache.get_or_load("user:1", lambda key: "loaded") == "loaded"
+
+
+def test_encrypted_values_are_checked_with_the_secret_alone(
+    overdrive: Run, make: Make, redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(make, redis_server.url, secret=SECRET, encrypt=True, serializer="pickle")
+    monkeypatch.setenv("OVERDRIVE_ENCRYPT", "true")
+    monkeypatch.setenv("OVERDRIVE_SERIALIZER", "pickle")
+    assert overdrive("verify", *at(redis_server.url), "--json").document["l2"]["verdicts"] == {"unchecked": 3}
+    monkeypatch.setenv("OVERDRIVE_SECRET", SECRET)
+    assert overdrive("verify", *at(redis_server.url), "--json").document["l2"]["verdicts"] == {"fresh": 3}
 
 
 def test_instances_hear_of_a_purge(overdrive: Run, make: Make, server: Server) -> None:
@@ -185,6 +211,37 @@ def test_a_namespace_that_is_not_there_is_named(overdrive: Run, make: Make, redi
     assert done.status == 2
     assert "has nothing of a namespace 'shp'" in done.err
     assert not redis_server.command("KEYS", "{shp}*")
+
+
+def rights() -> tuple[list[str], list[str]]:
+    """Return what docs/operations.md says that looking takes, and what purging, repairing and the canary do besides."""
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Rights in Redis")[2]
+    command = section.partition("```\n")[2].partition("```")[0].split()
+    return command[2:], re.findall(r"\+[a-z|]+", section.rpartition("```")[2])
+
+
+def test_rights_are_those_that_the_page_names(overdrive: Run, make: Make, redis_server: Server) -> None:
+    fill(make, redis_server.url)
+    looking, changing = rights()
+    redis_server.command("ACL", "SETUSER", *looking)
+    url = f"redis://operator:password@127.0.0.1:{redis_server.port}"
+    facts = overdrive("status", *at(url), "--json").document["l2"]
+    assert (facts["state"], facts["server"], facts["connections"]) == ("up", f"redis {version(redis_server)}", 1)
+    for action in (["keys"], ["inspect", "user:1"], ["verify"]):
+        assert overdrive(*action, *at(url)).status == 0
+    for action in (["purge", "user:1"], ["canary"]):
+        done = overdrive(*action, *at(url))
+        assert done.status == 2
+        assert "right" in done.err or "NOPERM" in done.err
+    redis_server.command("ACL", "SETUSER", "operator", *changing)
+    for action in (["purge", "user:1", "--tag", "users"], ["canary"], ["purge", "--all", "--yes"]):
+        assert overdrive(*action, *at(url)).status == 0
+
+
+def version(server: Server) -> str:
+    found: str = server.command("INFO", "server")["redis_version"]
+    return found
 
 
 def test_a_user_with_few_rights_still_sees_something(overdrive: Run, make: Make, redis_server: Server) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from overdrive._tiers.command.judging import BAD, clocks_of, judge
+from overdrive._tiers.command.judging import BAD, TagClocks, judge
 from overdrive._tiers.command.keys_given import add_key_arguments, encoded
 from overdrive._tiers.command.showing import bytes_text, columns, seconds_text, show
 from overdrive._tiers.keys import show_key
@@ -39,15 +39,14 @@ def run(options: argparse.Namespace, places: Places) -> int:
     document: dict[str, Any] = {"namespace": places.namespace, "key": show_key(key), "hex": key.hex()}
     lines = [f"key        {show_key(key)}"]
     verdicts = []
+    clocks = TagClocks(places.redis)
     for name, blob, more in _found(places, key):
         lines += ["", name]
         if blob is None:
             document[name] = None
             lines += columns([*_rows(more), ("  verdict", "not there")])
             continue
-        judged = judge(
-            places.sealer, key, blob, has_secret=places.has_secret, clocks=clocks_of(places.redis, places, blob)
-        )
+        judged = judge(places, key, blob, clocks)
         if name == "l3" and more.get("is_suspect") and judged.verdict in ("fresh", "stale"):
             judged = judged._replace(verdict="suspect")
         verdicts.append(judged.verdict)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any, Final
 
-    from overdrive._core import Header, Sealer
+    from overdrive._core import Header
     from overdrive._tiers.command.places import Places, Redis
 
-__all__ = ("BAD", "Judged", "clocks_of", "judge")
+__all__ = ("BAD", "Judged", "TagClocks", "judge")
 
 # Verdicts that one word does not explain, in more.
 REASONS: Final = {
@@ -79,49 +79,60 @@ class Judged(NamedTuple):
         }
 
 
-def judge(sealer: Sealer, key: bytes, blob: bytes, *, has_secret: bool, clocks: Mapping[int, int]) -> Judged:
+def judge(places: Places, key: bytes, blob: bytes, clocks: TagClocks) -> Judged:
     """Look at an envelope that was found under a key.
 
-    Args:
-        sealer: checks it.
-        key: the key.
-        blob: the envelope.
-        has_secret: whether the sealer can check signatures.
-        clocks: when each of its tags was invalidated last, by its hash, and everything, by `EVERYTHING`.
+    Raises:
+        TierUnavailable: Redis does not answer.
     """
+    sealer = places.sealer
     header = sealer.header(blob)
     opened = sealer.open(key, blob, int(time.time() * 1000), schema=None)
     if isinstance(opened, str):
         if opened == "key":
-            opened = "foreign" if has_secret else "unchecked"
+            opened = "foreign" if places.has_secret else "unchecked"
         elif opened == "mac" and header is not None and not header.key_id:
             opened = "unsigned"
         return Judged(opened, header, None)
     header = opened.header
-    if any(clock > (header.epoch or 0) for clock in clocks.values()):
+    if any(clock > (header.epoch or 0) for clock in clocks.of(header).values()):
         return Judged("tag", header, opened.payload)
     age = max(0.0, time.time() - header.created_ms / 1000)
     return Judged("fresh" if age < header.soft else "stale", header, opened.payload)
 
 
-def clocks_of(redis: Redis | None, places: Places, blob: bytes) -> dict[int, int]:
-    """Return when the tags of a value, and everything, were invalidated last, as Redis knows.
+class TagClocks:
+    """When tags, and everything, were invalidated last, as Redis knew when it was first asked.
 
-    Raises:
-        TierUnavailable: Redis does not answer.
+    Args:
+        redis: where that is known; without it nothing is.
     """
-    from overdrive._tiers.names import EVERYTHING, tag_text
 
-    if redis is None:
-        return {}
-    header = places.sealer.header(blob)
-    hashes = [] if header is None else header.tags
-    clocks = redis.tier.call(redis.steps.tag_epochs([tag_text(value) for value in hashes]))
-    return dict(zip((EVERYTHING, *hashes), clocks, strict=True))
+    def __init__(self, redis: Redis | None) -> None:
+        self._redis = redis
+        self._known: dict[int, int] = {}
+
+    def of(self, header: Header | None) -> dict[int, int]:
+        """Return the clocks that concern a value.
+
+        Raises:
+            TierUnavailable: Redis does not answer.
+        """
+        from overdrive._tiers.names import EVERYTHING, tag_text
+
+        if self._redis is None:
+            return {}
+        hashes = (EVERYTHING, *([] if header is None else header.tags))
+        unknown = [value for value in hashes[1:] if value not in self._known]
+        if unknown or EVERYTHING not in self._known:
+            clocks = self._redis.tier.call(self._redis.steps.tag_epochs([tag_text(value) for value in unknown]))
+            self._known |= zip((EVERYTHING, *unknown), clocks, strict=True)
+        return {value: self._known[value] for value in hashes}
 
 
 def _left(lives: float, age: float) -> float | None:
-    return None if lives == float("inf") else round(lives - age, 3)
+    # Of an envelope that is damaged it may be anything.
+    return round(lives - age, 3) if isfinite(lives) else None
 
 
 def _name(names: tuple[str, ...], number: int) -> str | int:

@@ -105,7 +105,8 @@ def opened(options: argparse.Namespace) -> Iterator[Places]:
 def _config(options: argparse.Namespace) -> PerformanceConfig:
     from overdrive._tiers.config import PerformanceConfig
 
-    given: dict[str, Any] = {}
+    # Nothing is written here, nor are values made again: what that would take is not asked for.
+    given: dict[str, Any] = {"serializer": "auto", "encrypt": False}
     if options.namespace is not None:
         given["namespace"] = options.namespace
     if options.l2 is not None or options.l3 is not None:

@@ -99,11 +99,12 @@ def _clear(places: Places) -> None:
 def _forgetter(disk: Disk | None) -> Callable[..., object]:
     """Return what makes the memory of processes that share a disk without Redis forget names, or without any, all."""
     from overdrive._core import Coherence
+    from overdrive._tiers.names import SHARED_SLOTS
 
     generations = None if disk is None else disk.folder / "generations"
     if generations is None or not generations.is_file():
         return lambda *_names: None  # there are none
-    coherence = Coherence(generations)
+    coherence = Coherence(generations, slots=SHARED_SLOTS)
     return lambda *names: coherence.bump(*names) if names else coherence.bump_all()
 
 

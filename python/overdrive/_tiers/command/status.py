@@ -39,7 +39,8 @@ def run(options: argparse.Namespace, places: Places) -> int:
     lines = [f"namespace  {places.namespace}"]
     for name, facts in tiers.items():
         lines += ["", name, *columns((f"  {fact}", _text(fact, value)) for fact, value in facts.items() if value != "")]
-    show(options, {"namespace": places.namespace, **tiers}, lines)
+    hints = _hints(tiers)
+    show(options, {"namespace": places.namespace, **tiers, "hints": hints}, [*lines, *([""] if hints else []), *hints])
     return 0 if all(facts["state"] == "up" for facts in tiers.values()) else 1
 
 
@@ -72,6 +73,20 @@ def _redis(redis: Redis) -> dict[str, Any]:
         "eviction": info.get("maxmemory_policy"),
         "evicted": _number(info, "evicted_keys"),
     }
+
+
+def _hints(tiers: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what works, and should be otherwise."""
+    hints = []
+    facts = tiers.get("l2", {})
+    if facts.get("max_memory_bytes") and str(facts["eviction"]).startswith("allkeys"):
+        hints.append(
+            f"maxmemory-policy {facts['eviction']} may evict what invalidated tags are known by, and bring back their "
+            "values: set volatile-ttl"
+        )
+    if tiers.get("l3", {}).get("set_aside"):
+        hints.append("shards were damaged and set aside, as *.corrupt-*: look at the disk, and remove them")
+    return hints
 
 
 def _info(redis: Redis) -> dict[str, str]:

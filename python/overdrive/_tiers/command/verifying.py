@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from overdrive._tiers.command.judging import BAD, REASONS, judge
+from overdrive._tiers.command.judging import BAD, REASONS, TagClocks, judge
 from overdrive._tiers.command.places import Trouble
 from overdrive._tiers.command.scanning import Scan
 from overdrive._tiers.command.showing import columns, show
@@ -74,8 +74,9 @@ def _verified(
     counts: Counter[str] = Counter()
     named: list[dict[str, str]] = []
     deleted = 0
+    clocks = TagClocks(places.redis)
     for key, blob in islice(values, options.limit):
-        verdict = judge(places.sealer, key, blob, has_secret=places.has_secret, clocks={}).verdict
+        verdict = judge(places, key, blob, clocks).verdict
         counts[verdict] += 1
         if verdict not in BAD:
             continue

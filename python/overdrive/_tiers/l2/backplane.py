@@ -154,8 +154,13 @@ class Backplane:
         self._epochs.learn(EVERYTHING, clock)
 
     def answers_for(self, key: bytes) -> bool:
-        """Return whether what Redis has for a key counts: not while it waits to be invalidated."""
-        return not self.recovery.covers_key(key)
+        """Return whether what Redis has for a key counts: not while it waits to be invalidated.
+
+        Makes sure that this process listens, as whatever is asked for is going to be kept.
+        """
+        if not self.listener.is_started:
+            self.start()
+        return not self.recovery.pending or not self.recovery.covers_key(key)
 
     # --- what has to wait ---------------------------------------------------------------------------
 
