@@ -53,7 +53,7 @@ $(DEV)/.built: $(SOURCES) $(DEV)/.tools
 
 $(RELEASE)/.tools: pyproject.toml | system
 	$(PYTHON) -m venv --upgrade-deps $(RELEASE)
-	$(RELEASE_BIN)/pip install -q 'maturin>=1.9.4,<2' 'cachetools==8.0.0'
+	$(RELEASE_BIN)/pip install -q 'maturin>=1.9.4,<2' 'cachetools==8.0.0' 'apsw>=3.46' 'hiredis>=3.0'
 	@touch $@
 
 $(RELEASE)/.built: $(SOURCES) $(RELEASE)/.tools
@@ -72,7 +72,7 @@ dev: $(DEV)/.built ## Build for development into .venv (editable)
 # --- the two commands -------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(RELEASE)/.built | redis ## Replay real requests: no cache, cachetools, overdrive
+demo: $(RELEASE)/.built | redis ## Replay real requests: caches compared; then two processes, while things fail
 	$(RELEASE_BIN)/python -m overdrive demo
 
 .PHONY: test
@@ -115,10 +115,10 @@ test-matrix: wheel ## The functools suite against the wheels in dist/, on every 
 test-gc: $(DEV)/.built ## The Python suite once more, collecting garbage at every allocation
 	$(BIN)/python -m pytest -q -p tests.gc_pressure --ignore=tests/hostile --ignore=tests/demo --ignore=tests/equivalence \
 		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/memory/test_hostile.py \
-		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py --ignore=tests/tiers/history --ignore=tests/tiers/l2 \
-		--ignore=tests/simulate --ignore=tests/snapshots --ignore=tests/tiers/l3 --ignore=tests/memory/test_hostile.py \
-		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py \
+		--ignore=tests/memory/test_model.py --ignore=tests/memory/test_random_operations.py --ignore=tests/tiers \
 		-k 'not (twoq or 2q or sieve or lirs or tinylfu or s3fifo)'
+	$(BIN)/python -m pytest -q -p tests.gc_pressure tests/tiers/test_coherence.py tests/tiers/test_entries.py \
+		tests/tiers/test_native_get.py tests/tiers/values/test_sealer.py
 
 .PHONY: test-wheel
 test-wheel: $(RELEASE)/.built ## The wheel in a clean environment: import time, threads, files, sockets

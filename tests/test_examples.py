@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiers.servers import Server
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def run(example: str) -> str:
+def run(example: str, *arguments: str) -> str:
     """Return what an example prints; a warning is an error."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / example],
+        [sys.executable, "-W", "error", EXAMPLES / example, *arguments],
         env={**os.environ, "PYTHONPATH": path},
         timeout=60,
         capture_output=True,
@@ -45,3 +47,25 @@ def test_price_service_spares_the_backend() -> None:
         "after 300 s: the backend is down": ["1,000", "1,000", "0", "3"],
         "it is back": ["1,000", "1,000", "3", "0"],
     }
+
+
+def test_embedded_tiers_start_warm() -> None:
+    assert run("tiers_embedded.py").splitlines() == [
+        "400 hits in memory, 0 on the disk, 100 loads",
+        "product 7 came from loader",
+        "400 hits in memory, 100 on the disk, 0 loads",
+        "product 7 came from loader",
+    ]
+
+
+def test_instances_share_a_redis(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        assert run("tiers_redis.py", server.url).splitlines() == [
+            "100 callers of two instances, 1 load",
+            "the other instance shows 14900 cents, from loader",
+            "memory up, Redis up",
+        ]
+
+
+def test_without_a_url_nothing_is_connected_to() -> None:
+    assert run("tiers_redis.py").startswith("no server given")

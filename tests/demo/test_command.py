@@ -19,7 +19,7 @@ from overdrive.demo.contenders import Contender, Handler, contenders
 from overdrive.demo.options import cache_size, chosen_trace
 from tests.demo.archives import npy, npz
 
-SHORT = ("--requests", "400", "--no-memory")
+SHORT = ("--requests", "400", "--no-memory", "--no-tiers")
 NAMES = [
     "no cache",
     "cachetools.cached + Lock",
@@ -69,7 +69,7 @@ def test_demo_works_where_output_is_ascii(tmp_path: Path) -> None:
     trace = tmp_path / "m\u00e4rz\u2603.txt"
     trace.write_text("a\nb\na\n", encoding="utf-8")
 
-    done = command("demo", "--no-memory", "--trace", str(trace), PYTHONIOENCODING="ascii", PYTHONUTF8="1")
+    done = command("demo", "--no-memory", "--no-tiers", "--trace", str(trace), PYTHONIOENCODING="ascii", PYTHONUTF8="1")
 
     assert done.returncode == 0, done.stderr
     assert "Trace m\\xe4rz\\u2603: 3 requests for 2 products" in done.stdout
@@ -135,7 +135,15 @@ def test_help_names_each_argument(capsys: pytest.CaptureFixture[str]) -> None:
 
     text = capsys.readouterr().out
     assert ended.value.code == 0
-    for argument in ("--requests N", "--cache-size N", "--trace FILE", "--json FILE", "--no-memory"):
+    for argument in (
+        "--requests N",
+        "--cache-size N",
+        "--trace FILE",
+        "--json FILE",
+        "--no-memory",
+        "--seconds N",
+        "--tiers-only",
+    ):
         assert argument in text
 
 
@@ -159,7 +167,7 @@ def test_own_trace_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path = tmp_path / "own.npz"
     path.write_bytes(npz(npy()))
 
-    assert main(["demo", "--no-memory", "--trace", str(path), "--cache-size", "2"]) == 0
+    assert main(["demo", "--no-memory", "--no-tiers", "--trace", str(path), "--cache-size", "2"]) == 0
 
     assert "Trace own: 5 requests for 3 products; caches of 2 pages" in capsys.readouterr().out
 
@@ -221,6 +229,9 @@ WRONG = {
         ["--cache-size", "1000001 exceeds the limit of 1000000"],
     ),
     "no such trace": (["demo", "--trace", "nowhere.npz"], ["--trace", "nowhere.npz: No such file"]),
+    "seconds below 1": (["demo", "--seconds", "0.5"], ["--seconds", "0.5 is not from 1 to 3600"]),
+    "seconds not a number": (["demo", "--seconds", "long"], ["--seconds", "'long' is not a number"]),
+    "no part left": (["demo", "--no-tiers", "--tiers-only"], ["--tiers-only", "--no-tiers"]),
     "json in no folder": (["demo", "--json", "nowhere/x.json"], ["--json", "no folder 'nowhere'"]),
     "json is a folder": (["demo", "--json", "."], ["--json", "'.' is a folder"]),
 }

@@ -2,8 +2,8 @@
 
     python tests/wheel/check_wheel.py WHEEL
 
-No Rust, no network, nothing but the wheel and the interpreter that runs this. Exits 1 and says why
-if anything is not as promised.
+No Rust, and nothing but the wheel and the interpreter that runs this to import it; then what the wheel depends on,
+which pip fetches, to run it. Exits 1 and says why if anything is not as promised.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def main(wheel: Path) -> int:
         with tempfile.TemporaryDirectory(prefix="overdrive-wheel-") as folder:
             python = install(wheel, Path(folder))
             check_import(python, Path(folder))
+            install_dependencies(python, wheel, Path(folder))
             check_command(python, Path(folder))
     except UnmetError as unmet:
         print(f"{wheel.name}: {unmet}", file=sys.stderr)
@@ -85,11 +86,17 @@ def check_contents(wheel: Path) -> None:
 
 
 def install(wheel: Path, folder: Path) -> Path:
-    """Install the wheel, and nothing else, where there is no Rust."""
+    """Install the wheel, and nothing else, where there is no Rust and no network is needed."""
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
     run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel.resolve()), cwd=folder)
     return python
+
+
+def install_dependencies(python: Path, wheel: Path, folder: Path) -> None:
+    """Install what the wheel says that it depends on."""
+    run(python, "-m", "pip", "install", "-q", str(wheel.resolve()), cwd=folder)
+    run(python, "-m", "pip", "check", cwd=folder)
 
 
 def check_import(python: Path, folder: Path) -> None:
@@ -110,7 +117,7 @@ def check_import(python: Path, folder: Path) -> None:
             f"import started {last['threads']} threads, left {last['descriptors']} files open, "
             f"caused {sockets}, opened {foreign}"
         )
-    heavy = {"numpy", "redis", "psutil", "asyncio", "sqlite3"} & set(last["modules"])
+    heavy = {"apsw", "asyncio", "msgspec", "numpy", "psutil", "redis", "sqlite3"} & set(last["modules"])
     if heavy:
         raise UnmetError(f"import loads {', '.join(sorted(heavy))}")
     print(f"import overdrive: {best:.1f} ms (best of {ROUNDS}), no thread, no file left open, no socket")
@@ -118,7 +125,8 @@ def check_import(python: Path, folder: Path) -> None:
 
 def check_command(python: Path, folder: Path) -> None:
     """The command line answers."""
-    for arguments in (("--version",), ("demo", "--requests", "2000", "--no-memory")):
+    short = ("demo", "--requests", "2000", "--no-memory", "--seconds", "5")
+    for arguments in (("--version",), ("demo", "--help"), ("cache", "--help"), short):
         output = run(python, "-m", "overdrive", *arguments, cwd=folder)
         print(f"python -m overdrive {' '.join(arguments)}: {len(output.splitlines())} lines")
 

@@ -14,6 +14,7 @@ from overdrive._tiers.keys import key_encoder
 from overdrive._tiers.memory import SharedMemory
 from overdrive._tiers.names import SHARED_SLOTS, hash_of_text
 from overdrive._tiers.quantities import parse_bytes
+from overdrive._tiers.shared_table import open_table
 from overdrive._tiers.stats import StatsTally
 from overdrive._tiers.terms import Terms, duration, terms
 from overdrive._tiers.tiers import Tiers
@@ -124,7 +125,7 @@ def build(**options: Any) -> Parts:
     if disk is not None and folder is not None and options["l2"] is None:
         # Processes that share a disk without Redis hear of each other's changes by a table in a file there.
         try:
-            coherence = Coherence(folder / "generations", slots=SHARED_SLOTS)
+            coherence = open_table(folder / "generations")
         except (OSError, ValueError) as error:
             # Without it the disk is done without, also when it is well again: nobody would hear of this process.
             watch.note_no_disk(f"{type(error).__name__}: {error}")
@@ -277,7 +278,7 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
 
     tracking = Tracking(version_of) if options["tracking"] else None
     disk = tiers.disk
-    hooks = Hooks(on_probe=lambda token: canary.heard(token))
+    hooks = Hooks(on_probe=lambda token: canary.heard(token), on_attached=lambda: recovery.retry())
     if disk is not None:
         hooks = hooks._replace(on_keys=disk.delete_many, on_tags=tiers.forget_tags, on_clear=disk.clear)
     listener = Listener(
@@ -294,6 +295,8 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
     )
     canary = Canary(listener, lambda token: redis.call(steps.probe(token)))
     lease_ms = max(1, round(lease * 1000))
+    # Of another origin: when what was pending is delivered, this instance has to be told as well.
+    recovery = Recovery(redis, Steps(namespace, origin=b"recovery", limit=limit), journal=journal)
     return Backplane(
         tracking=tracking,
         coherence=tiers.coherence,
@@ -303,7 +306,6 @@ def _backplane(namespace: str, options: dict[str, Any], tiers: Tiers, horizon: f
         listener=listener,
         epochs=epochs,
         leases=Leases(lambda key, token: redis.call(steps.extend(key, token, lease_ms)), lease),
-        # Of another origin: when what was pending is delivered, this instance has to be told as well.
-        recovery=Recovery(redis, Steps(namespace, origin=b"recovery", limit=limit), journal=journal),
+        recovery=recovery,
         canary=canary,
     )

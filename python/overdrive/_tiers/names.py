@@ -30,12 +30,12 @@ def tag_text(hashed: int) -> bytes:
     return b"%016x" % hashed
 
 
-#: The hash of the tag that values have that are kept off all disks: instances that find them in Redis know by it.
-PRIVATE = tag_hash("\0private")
 #: Into how many slots of 8 bytes names are hashed in a table that processes share: they must agree on it, whatever
 #: each keeps in memory.
 SHARED_SLOTS = 1 << 20
 
+#: The hash of the tag that values have that are kept off all disks: instances that find them in Redis know by it.
+PRIVATE = tag_hash("\0private")
 #: The hash of the tag that everything has, and that a `clear` invalidates.
 EVERYTHING = tag_hash("*")
 

@@ -39,7 +39,7 @@ __all__ = ("RedisAnswer", "described", "judge_blob", "load", "read")
 # How long those who wait for another instance's load sleep between two looks, in seconds.
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.020
 # For how many lifetimes of a lease they wait, as one is extended while its load goes on.
-_LEASES_WAITED_FOR = 2.0
+_LEASES_WAITED_FOR = 6.0
 # How often a value that is found in Redis but is of no use is looked at again before it is loaded without a lease.
 _MOST_REPLIES = 8
 # From this size on it pays to ask Redis for the head of a value first that the disk may have, too.
@@ -235,7 +235,7 @@ def judge_at_once(tiers: Tiers, ask: Ask, blob: bytes | None, refreshed: Found |
         return _NOTHING
     found = tiers.decode(ask, blob, "l2")
     if found is None:
-        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+        return RedisAnswer(answers=True, replaces=_version(blob))
     backplane = tiers.backplane
     is_dead = False if backplane is None else backplane.judge(found.epoch, found.hashes)
     if is_dead is None:
@@ -257,19 +257,24 @@ async def judge_blob(tiers: Tiers, io: IO, ask: Ask, blob: bytes | None, refresh
         return RedisAnswer(answers=True)
     found = tiers.decode(ask, blob, "l2")
     if found is None:
-        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+        return RedisAnswer(answers=True, replaces=_version(blob))
     return _judged(tiers, blob, found, refreshed, is_dead=await tiers.is_tagged_dead(io, found))
 
 
 def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *, is_dead: bool) -> RedisAnswer:
     if is_dead:
         tiers.tally.count_tier("l2", "misses", "tag")
-        return RedisAnswer(answers=True, replaces=bytes(blob[VERSION]))
+        return RedisAnswer(answers=True, replaces=_version(blob))
     if found.is_fresh(tiers.wall()) and (refreshed is None or found.version != refreshed.version):
         tiers.tally.count_tier("l2", "hits")
         return RedisAnswer(answers=True, found=found)
     tiers.tally.count_tier("l2", "misses", "stale")
-    return RedisAnswer(answers=True, old=found, replaces=bytes(blob[VERSION]))
+    return RedisAnswer(answers=True, old=found, replaces=_version(blob))
+
+
+def _version(blob: bytes | memoryview) -> bytes:
+    """Return what tells a value in Redis from others; what is too short to be one of ours is all of it."""
+    return bytes(blob[VERSION]) if len(blob) >= VERSION.stop else bytes(blob)
 
 
 async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:

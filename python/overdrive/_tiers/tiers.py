@@ -88,6 +88,11 @@ class Tiers:
         self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
+    @property
+    def has_lower(self) -> bool:
+        """Whether there is Redis or a disk."""
+        return self.backplane is not None or self.disk is not None
+
     # --- memory -------------------------------------------------------------------------------------
 
     def remembered(self, ask: Ask) -> tuple[Found | None, str]:
@@ -265,6 +270,29 @@ class Tiers:
         else:
             self.tally.count_tier("l3", "errors", "shed")
         return queued
+
+    def set_on_disk(self, key: bytes, found: Found, blob: bytes, stamp: int) -> bool:
+        """Write a value to L3 in place of what it has, unless its key was invalidated since `stamp`.
+
+        Returns: whether it is there; if not, L3 has nothing for the key.
+        """
+        disk = self.disk
+        if disk is None:
+            return False
+        left, coherence, names = found.hard - found.age(self.wall()), self.coherence, (key_name(key),)
+        is_there: bool = disk.put(
+            key,
+            blob,
+            expires=inf if isinf(left) else self.wall() + left,
+            version=found.version,
+            tags=found.hashes,
+            is_current=lambda: coherence.is_current(stamp, names),
+        )
+        if is_there:
+            self.tally.count_tier("l3", "sets")
+        else:
+            disk.delete(key)
+        return is_there
 
     def demote(self, entry: Entry) -> None:
         """Write what memory had no room for any more to L3, if that does not have it and it may be believed."""

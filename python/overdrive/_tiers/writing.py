@@ -51,7 +51,7 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     before = coherence.bump(*ask.names)
     began = tiers.now()
     until = inf
-    is_in_order = False
+    is_in_order = on_disk = False
     try:
         if backplane is not None and not ask.terms.local and blob is not None:
             backplane.writing(ask.key, found.version)
@@ -68,13 +68,17 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
                 backplane.queue_keys((ask.key,))
                 raise
         if tiers.disk is not None:
-            await io.disk(tiers.disk.delete, ask.key)
+            # Without Redis the disk is where the value is safe, so it is there when this returns.
+            is_safe = backplane is None and blob is not None and tiers.wants_disk(ask, found)
+            if is_safe and blob is not None:
+                on_disk = await io.disk(tiers.set_on_disk, ask.key, found, blob, before)
+            else:
+                await io.disk(tiers.disk.delete, ask.key)
         # Without Redis who comes last is who invalidates last.
         is_in_order = backplane is None or coherence.is_current(before, ask.names)
     finally:
         stamp = coherence.bump(*ask.names)
-    on_disk = False
-    if blob is not None and until == inf and is_in_order and tiers.wants_disk(ask, found):
+    if backplane is not None and blob is not None and until == inf and is_in_order and tiers.wants_disk(ask, found):
         on_disk = tiers.to_disk(ask.key, found, blob, stamp)
     if is_in_order:
         tiers.keep(ask, found, stamp, until=until, on_disk=on_disk)

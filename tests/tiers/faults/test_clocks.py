@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from overdrive.testing import FakeClock
-from tests.tiers.faults.calls import Calls, Origin
+from tests.tiers.faults.calls import Calls, LogLines, Origin
 from tests.tiers.servers import Server
 
 NOW = 1_800_000_000.0
@@ -58,7 +58,7 @@ def test_hosts_whose_clocks_differ_invalidate_each_other(
 
 
 def test_value_of_a_host_that_is_ahead_expires_by_its_own_age(
-    make_cache: Callable[..., Calls], origin: Origin, redis_server: Server
+    make_cache: Callable[..., Calls], origin: Origin, log: LogLines, redis_server: Server
 ) -> None:
     ahead = make_cache(redis_server.url, ttl=60).until_coherent()
     ahead.cache._tiers.wall = lambda: time.time() + 3600
@@ -68,8 +68,11 @@ def test_value_of_a_host_that_is_ahead_expires_by_its_own_age(
     assert result is not None
     assert (result.value, result.tier, result.stale) == ("key:0", "l2", False)
     assert 0 <= result.age < 1
+    ahead.load("another", origin)
+    assert behind.get("another") == "another:0"
+    assert len(log.of("3600 s in the future")) == 1
     # Redis counts down by a clock of its own: it is gone after the time to live, whoever's clock says what.
-    key = next(name for name in redis_server.command("KEYS", "*:v:*"))
+    key = redis_server.command("KEYS", "*:v:*")[0]
     assert 0 < redis_server.command("PTTL", key) <= 60_000
 
 

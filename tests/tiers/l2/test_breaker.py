@@ -97,6 +97,20 @@ def test_one_probe_at_a_time_and_its_success_closes_it() -> None:
     assert state(breaker) == "closed", "it starts anew"
 
 
+def test_signs_of_the_server_let_a_probe_through_at_once() -> None:
+    breaker, _, _ = make()
+    breaker.retry()
+    assert state(breaker) == "closed"
+    fail(breaker, 5)
+    assert not breaker.admit()
+    breaker.retry()
+    probe = breaker.admit()
+    breaker.retry()
+    assert [probe > 0, breaker.admit()] == [True, 0], "one probe, whatever the signs"
+    breaker.succeed(probe)
+    assert state(breaker) == "closed"
+
+
 def test_failed_probes_double_the_pause_up_to_thirty_seconds() -> None:
     breaker, clock, changes = make()
     fail(breaker, 5)

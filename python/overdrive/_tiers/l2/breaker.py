@@ -133,6 +133,12 @@ class Breaker:
         self._tell(change)
         return permit
 
+    def retry(self) -> None:
+        """Let a probe through now, as there are signs that the server is back."""
+        with self._lock:
+            if self._state == OPEN:
+                self._until = self._clock()
+
     def succeed(self, permit: int) -> None:
         """Report that the server answered."""
         with self._lock:

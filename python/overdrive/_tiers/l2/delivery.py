@@ -52,6 +52,7 @@ class Hooks(NamedTuple):
         on_clear: that everything was cleared.
         on_suspect: that something may have been missed, and why.
         on_probe: of the token of a probe that arrived.
+        on_attached: that the server was heard, for the first time or after a cut.
     """
 
     on_keys: Callable[[tuple[bytes, ...]], object] = _nothing
@@ -59,6 +60,7 @@ class Hooks(NamedTuple):
     on_clear: Callable[[], object] = _nothing
     on_suspect: Callable[[str], object] = _nothing
     on_probe: Callable[[bytes], object] = _nothing
+    on_attached: Callable[[], object] = _nothing
 
 
 class Delivery:

@@ -268,7 +268,8 @@ class Listener:
         except Exception as error:  # noqa: BLE001 - whatever it was, the next step begins with a new connection
             self._lose(error)
             self._closing.wait(self._backoff * random.uniform(0.5, 1.0))
-            self._backoff = min(2 * self._backoff, MAX_BACKOFF)
+            # What others could not deliver they deliver when they are back, too: all are to be within the bound.
+            self._backoff = min(2 * self._backoff, MAX_BACKOFF, self.max_staleness / 2)
 
     def _open(self) -> BackplaneLink:
         # A poll that takes longer than the bound renews no trust, so there is nothing to wait for.
@@ -393,6 +394,8 @@ class Listener:
             if self._closing.is_set():
                 return
             changed, self._state = self._state != state, state
+        if changed and state == "attached":
+            self._hooks.on_attached()
         if changed or state == "attached":
             _log.log(level, "listener of %s: %s", self.prefix[:-1].decode("utf-8", "backslashreplace"), message)
 

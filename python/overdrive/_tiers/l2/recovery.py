@@ -141,6 +141,11 @@ class Recovery:
             self._draining.release()
         return True
 
+    def retry(self) -> None:
+        """Try to deliver what is pending now, as there are signs that the server is back."""
+        self._tier.breaker.retry()
+        self._wake.set()
+
     def stats(self) -> RecoveryStats:
         """Return what became of invalidations that failed."""
         with self._lock:

@@ -367,7 +367,8 @@ class Steps:
             key: the key.
             token: unique to this load.
             lease_ms: how long others wait for it.
-            replaces: the version, as it is in an envelope, of a value that counts as none.
+            replaces: the version, as it is in an envelope, of a value that counts as none; what is too short for an
+                envelope always does.
         """
         return self._lease(_one_lease, (key,), token, lease_ms, (replaces,))
 

@@ -255,6 +255,7 @@ class DiskTier(Entries):
         version: int = 0,
         attach: bytes = b"",
         tags: Iterable[int] = (),
+        is_current: Callable[[], bool] | None = None,
     ) -> bool:
         """Store an entry; true once it will survive the end of this process, false if it was shed.
 
@@ -265,6 +266,8 @@ class DiskTier(Entries):
             version: 0 to 2**64 - 1.
             attach: which session of listening its writer is in.
             tags: hashes, 0 to 2**64 - 1, by which `delete_tags` finds it.
+            is_current: asked in the writing transaction, when deletes of other processes are done or wait for this
+                one; if it says no, nothing is stored.
 
         Raises:
             TypeError: an argument is of another type.
@@ -273,9 +276,10 @@ class DiskTier(Entries):
         job = checked_job(key, blob, expires, version, attach, tags)
         if self._shedding and not self._is_writable():
             return False
+        job.is_current = is_current
         self._writer.cancel((key,))
         index = crc32(key) % self._count
-        if job.tags or len(job.blob) > INLINE_BYTES:
+        if is_current is not None or job.tags or len(job.blob) > INLINE_BYTES:
             done = self._store_all(index, (job,)) == 1
             self._sessions.mine().writes += done
         else:
