@@ -120,7 +120,6 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
     if redis.answers:
         remembered = current  # what Redis does not have any more was invalidated, as far as one knows
     old = _newer(redis.old, remembered)
-    may_wait = True
     from_disk, is_believed = await tiers.from_disk(io, ask)
     wall = tiers.wall()
     if from_disk is not None:
@@ -135,13 +134,12 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             tiers.tally.count("suspects")
         tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
         old = _newer(old, from_disk)
-        may_wait = is_believed or old is not from_disk
-    is_cut_off = tiers.backplane is not None and not redis.answers
+    is_cut_off = tiers.backplane is not None and not redis.answers and not ask.terms.local
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
         tiers.tally.count("stale_served")
         stale = old.as_stale()
-        tiers.keep(ask, stale, stamp)
+        tiers.keep(ask, stale, stamp, until=tiers.now() + tiers.horizon)
         return stale
     if ask.loader is None:
         return None
@@ -149,7 +147,8 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         old = None
     if current is not None and current.is_fresh(wall):
         tiers.tally.count("early_refreshes")
-    elif current is None and may_wait and old is not None and old.is_usable(wall, ask.terms.options.stale):
+    is_known = old is not None and (old is redis.old or (old is from_disk and is_believed))
+    if current is None and old is not None and is_known and old.is_usable(wall, ask.terms.options.stale):
         tiers.keep(ask, old, stamp)
         if _start_load(tiers, io, ask, old, redis):
             tiers.tally.count("stale_served")

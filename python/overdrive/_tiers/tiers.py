@@ -141,7 +141,7 @@ class Tiers:
         quiet_until = min(fresh_until, until)
         if found.stale:
             # While it stands in for a value that cannot be had, it is returned without asking at once again.
-            fresh_until = quiet_until = now + min(self.throttle_seconds, kept)
+            fresh_until = quiet_until = min(now + min(self.throttle_seconds, kept), until)
         elif options.early:
             quiet_until = min(quiet_until, fresh_until - LONGEST * found.cost * options.early)
         hashes = found.hashes

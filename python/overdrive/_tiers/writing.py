@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from overdrive._tiers.ask import Ask
     from overdrive._tiers.driving import IO
     from overdrive._tiers.found import Found
+    from overdrive._tiers.l2.step import Step
     from overdrive._tiers.tiers import Tiers
 
 __all__ = ("clear", "invalidate", "invalidate_tags", "renew", "write")
@@ -53,10 +54,14 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     until = inf
     is_in_order = on_disk = False
     try:
-        if backplane is not None and not ask.terms.local and blob is not None:
-            backplane.writing(ask.key, found.version)
-            try:
+        if backplane is not None:
+            step: Step[bytes]
+            if blob is None:  # the older value must not be found there, which this one is not written to
+                step = backplane.steps.invalidate((ask.key,))
+            else:
                 step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
+                backplane.writing(ask.key, found.version)
+            try:
                 await io.redis(backplane.redis, step)
                 backplane.recovery.discard_keys((ask.key,))
                 tiers.tally.count_tier("l2", "sets")

@@ -196,6 +196,19 @@ def test_a_value_that_cannot_be_written_is_not_set(face: Face, kind: Kind) -> No
     assert face.get("k") is value
 
 
+def test_a_value_for_memory_alone_takes_the_place_of_those_below(face: Face) -> None:
+    face.set("k", "old")
+    face.set("k", "new", local=True)
+    assert face.get("k") == "new"
+    face.cache.flush(10)
+    face.cache.l1.clear()
+    assert face.get("k") is None
+    assert face.get_or_load("k", lambda _: "loaded", local=True) == "loaded"
+    face.cache.flush(10)
+    face.cache.l1.clear()
+    assert face.get("k") is None
+
+
 def test_memory_returns_the_object_that_was_given(face: Face) -> None:
     value = [1]
     face.set("k", value)
