@@ -273,7 +273,7 @@ def _judged(tiers: Tiers, blob: bytes, found: Found, refreshed: Found | None, *,
 
 def _version(blob: bytes | memoryview) -> bytes:
     """Return what tells a value in Redis from others; what is too short to be one of ours is all of it."""
-    return bytes(blob[VERSION]) if len(blob) >= VERSION.stop else bytes(blob)
+    return bytes(blob[VERSION])
 
 
 async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:
