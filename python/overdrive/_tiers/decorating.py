@@ -78,21 +78,40 @@ def decorator(
 
     def decorated(function: Any) -> Any:
         of_this = options._replace(key=_by_template(key, function)) if isinstance(key, str) else options
-        keys_of = partial(_keys_of, parts, name, key is not None)
+        full = None if key is not None else name or _full_name(function)
+        if full is not None and name is None and parts.tiers.has_lower:
+            _check_unique(parts, full, function)
+        keys_of = partial(_keys_of, parts, full)
         shared = None if key is None else parts.memory
         made = decorate(parts.tiers, of_this, terms, keys_of, shared, codec, function)
-        parts.functions.add(getattr(made, "__func__", made))
+        memo = getattr(made, "__func__", made)
+        memo._full_name = full
+        parts.functions.add(memo)
         return made
 
     return decorated
 
 
-def _keys_of(
-    parts: Parts, name: str | None, has_own_keys: bool, function: Callable[..., Any]
-) -> Callable[[Hashable], bytes]:
-    if has_own_keys:
+def _full_name(function: Any) -> str:
+    """Return what a function is called outside of memory."""
+    function = getattr(function, "__func__", function)
+    try:
+        return f"{function.__module__}.{function.__qualname__.replace('<locals>.', '')}"
+    except AttributeError:
+        raise ConfigError(f"{function!r} has no name that other processes know: give name= or key=") from None
+
+
+def _check_unique(parts: Parts, full: str, function: Any) -> None:
+    """Refuse the second lambda of a module, or function of the same function: they would share their results."""
+    if "<" not in getattr(function, "__func__", function).__qualname__:
+        return  # one that replaces another, as in a notebook
+    if any(other._full_name == full for other in list(parts.functions)):
+        raise ConfigError(f"there is another function {full!r}, and results are kept by that name: give name= or key=")
+
+
+def _keys_of(parts: Parts, full: str | None, _function: Callable[..., Any]) -> Callable[[Hashable], bytes]:
+    if full is None:
         return parts.encode_key
-    full = name or f"{function.__module__}.{function.__qualname__.replace('<locals>.', '')}"
     return call_encoder(full, max_bytes=parts.max_key_bytes, hash_keys=parts.hashes_keys, secret=parts.key_secret)
 
 

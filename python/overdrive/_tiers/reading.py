@@ -135,12 +135,12 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
             tiers.tally.count("suspects")
         tiers.tally.count_tier("l3", "misses", "stale" if is_believed else "suspect")
         old = _newer(old, from_disk if is_believed else from_disk.as_doubted())
-    is_cut_off = tiers.backplane is not None and not redis.answers
+    is_cut_off = tiers.backplane is not None and not redis.answers and not ask.terms.local
     if is_cut_off and tiers.on_disconnect == "stale" and old is not None and old.is_fresh(wall):
         # Nobody can say what was invalidated meanwhile: what there is, is returned, and said to be stale.
         tiers.tally.count("stale_served")
         stale = old.as_stale()
-        tiers.keep(ask, stale, stamp)
+        tiers.keep(ask, stale, stamp, until=tiers.now() + tiers.horizon)
         return stale
     if ask.loader is None:
         return None
@@ -148,7 +148,22 @@ async def read(tiers: Tiers, io: IO, ask: Ask, redis: RedisAnswer | None = None)
         old = None
     if current is not None and current.is_fresh(wall):
         tiers.tally.count("early_refreshes")
+    is_known = old is not None and (old is redis.old or (old is from_disk and is_believed))
+    if current is None and old is not None and is_known and old.is_usable(wall, ask.terms.options.stale):
+        tiers.keep(ask, old, stamp)
+        if _start_load(tiers, io, ask, old, redis):
+            tiers.tally.count("stale_served")
+            return old.as_stale()
     return await _load(tiers, io, ask, old, redis)
+
+
+def _start_load(tiers: Tiers, io: IO, ask: Ask, old: Found, redis: RedisAnswer) -> bool:
+    """Load a key in the background; return whether that was begun."""
+    try:
+        io.start(_load(tiers, io, ask, old, redis)).add_done_callback(log_failure)
+    except RuntimeError:  # no more threads
+        return False
+    return True
 
 
 def as_remembered(found: Found) -> Found:

@@ -89,6 +89,11 @@ class Tiers:
         self.ahead: Ahead | None = None
         self._told: set[str] = set()
 
+    @property
+    def has_lower(self) -> bool:
+        """Whether there is Redis or a disk."""
+        return self.backplane is not None or self.disk is not None
+
     # --- memory -------------------------------------------------------------------------------------
 
     def remembered(self, ask: Ask) -> tuple[Found | None, str]:
@@ -137,7 +142,7 @@ class Tiers:
         quiet_until = min(fresh_until, until)
         if found.stale:
             # While it stands in for a value that cannot be had, it is returned without asking at once again.
-            fresh_until = quiet_until = now + min(self.throttle_seconds, kept)
+            fresh_until = quiet_until = min(now + min(self.throttle_seconds, kept), until)
         elif options.early:
             quiet_until = min(quiet_until, fresh_until - LONGEST * found.cost * options.early)
         hashes = found.hashes

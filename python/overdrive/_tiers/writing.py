@@ -57,14 +57,18 @@ async def write(tiers: Tiers, io: IO, ask: Ask, found: Found) -> None:
     until = inf
     is_in_order = on_disk = False
     try:
-        if backplane is not None and not ask.terms.local and blob is not None:
-            backplane.writing(ask.key, found.version)
-            step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
+        if backplane is not None:
+            step: Step[bytes]
+            if blob is None:  # the older value must not be found there, which this one is not written to
+                step = backplane.steps.invalidate((ask.key,))
+            else:
+                step = backplane.steps.write(ask.key, blob, found.milliseconds_left(tiers.wall()))
+                backplane.writing(ask.key, found.version)
             if await _tell(tiers, io, step, partial(backplane.queue_keys, (ask.key,))) is None:
                 until = began + tiers.horizon
             else:
                 backplane.recovery.discard_keys((ask.key,))
-                tiers.tally.count_tier("l2", "sets")
+                tiers.tally.count_tier("l2", "deletes" if blob is None else "sets")
         if tiers.disk is not None:
             # Without Redis the disk is where the value is safe, so it is there when this returns.
             is_safe = backplane is None and blob is not None and tiers.wants_disk(ask, found)

@@ -215,8 +215,8 @@ def checked_job(key: bytes, blob: bytes, expires: float, version: int, attach: b
     """
     if key.__class__ is not bytes:
         raise TypeError(f"key must be bytes, got {type(key).__name__}")
-    if not 0 < len(key) <= LONGEST_KEY:
-        raise ValueError(f"key must have 1 to {LONGEST_KEY} bytes, got {len(key)}")
+    if len(key) > LONGEST_KEY:
+        raise ValueError(f"key must have at most {LONGEST_KEY} bytes, got {len(key)}")
     if blob.__class__ is not bytes:
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise TypeError(f"blob must be bytes, got {type(blob).__name__}")

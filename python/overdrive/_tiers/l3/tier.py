@@ -260,7 +260,7 @@ class DiskTier(Entries):
         """Store an entry; true once it will survive the end of this process, false if it was shed.
 
         Args:
-            key: 1 to 65,536 bytes.
+            key: at most 65,536 bytes.
             blob: what to store.
             expires: when it ends, in seconds since the epoch.
             version: 0 to 2**64 - 1.
