@@ -247,6 +247,7 @@ def test_what_moves_between_tiers(make: Callable[..., TieredCache], redis_server
     eventually(lambda: writer.health().coherent and cache.health().coherent, "they listen")
     for key in "abc":
         writer.set(key, key)
+    assert cache.barrier(10)
     for key in "abc":
         assert cache.get(key) == key  # from Redis, so that the disk does not have it
     assert plain(cache) == {"demotions": 1}

@@ -172,3 +172,36 @@ def test_an_error_in_a_batch_does_not_end_the_writer(caplog: pytest.LogCaptureFi
     assert (writer.failed, writer.committed) == (1, 1)
     assert writer.close(20)
     assert not writer.put(job(b"c"))
+
+
+def test_who_queues_faster_than_the_thread_writes_helps(gate: Gate) -> None:
+    writer = writer_of(gate)
+    writer.put(job(b"first"))
+    assert gate.entered.wait(20)  # the thread is stuck in its batch
+    keys = [b"%d" % number for number in range(256)]
+    for key in keys:
+        assert writer.put(job(key))
+    assert writer.is_behind
+    gate.may_go.set()
+    assert writer.put(job(b"last"))
+    assert writer.queued < 256
+    assert writer.flush(20)
+    assert sorted(gate.committed()) == sorted([b"first", *keys, b"last"])
+    assert (writer.committed, writer.failed) == (258, 0)
+
+
+def test_a_delete_reaches_the_batch_of_a_helper(gate: Gate) -> None:
+    writer = writer_of(gate)
+    writer.put(job(b"first"))
+    assert gate.entered.wait(20)
+    for number in range(256):
+        writer.put(job(b"%d" % number))
+    gate.entered.clear()
+    helper = threading.Thread(target=writer.put, args=(job(b"last"),))
+    helper.start()
+    assert gate.entered.wait(20)
+    writer.cancel([b"0"])  # the oldest, which the helper has
+    gate.may_go.set()
+    helper.join(20)
+    assert writer.flush(20)
+    assert b"0" not in gate.committed()

@@ -305,6 +305,7 @@ class DiskTier(Entries):
         It is committed with others within some 50 ms, unless a delete of the key, or of one of its tags, was called
         after it, or `is_current` says no: that is asked in the writing transaction, when deletes of other processes
         have either been done or have to wait. `flush` says when it is durable.
+        If many wait, this call commits some of them.
 
         Raises:
             TypeError: an argument is of another type.
