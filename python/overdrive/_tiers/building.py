@@ -46,6 +46,8 @@ _TERMS = (
 )
 _THROTTLE_SECONDS = 30.0
 _FUNCTION_MAXSIZE = 1024
+# Of the bytes of the disk tier, for one value.
+_LARGEST_SHARE = 0.05
 # Slots of 8 bytes, of a table that is not shared.
 _SLOTS_PER_ITEM = 8
 _FEWEST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
@@ -147,6 +149,8 @@ def build(**options: Any) -> Parts:
         now=now,
         wall=wall,
     )
+    if options["l3_max_bytes"] is not None:
+        tiers.largest_on_disk = _LARGEST_SHARE * _bytes("l3_max_bytes", options["l3_max_bytes"])
     if options["l2"] is None:
         coherence.trust(inf)
     else:

@@ -78,7 +78,8 @@ class TieredCache(Keeping):
         tracking: also notice what others than this package change in Redis. Costs a message per change of any value.
         l2_max_entries: about how many values Redis keeps for this namespace.
         l3_max_entries: how many the disk keeps.
-        l3_max_bytes: how many bytes they may take there, also as "10GB".
+        l3_max_bytes: how many bytes they may take there, also as "10GB". A value of more than a twentieth of that is
+            not written there.
         hash_keys: write keys outside of memory only as a hash.
         prefetch: fetch ahead what will probably be asked for next by `get` and `get_or_load`. Every hit in memory then
             costs about a microsecond; see `docs/prefetch.md`.

@@ -55,6 +55,7 @@ class Tiers:
         throttle_seconds: how long an old value is returned after its loader failed, before it is tried again.
         now: the monotonic clock, in seconds.
         wall: the time since 1970, in seconds.
+        largest_on_disk: the largest value that L3 is given, in bytes as it is written.
         ahead: what fetches ahead, if anything does.
     """
 
@@ -85,6 +86,7 @@ class Tiers:
         self.now = now
         self.wall = wall
         self.seen_on_disk = SeenOnce()
+        self.largest_on_disk = inf
         self.overdue = Overdue(self)
         self.ahead: Ahead | None = None
         self._told: set[str] = set()
@@ -252,7 +254,7 @@ class Tiers:
             return False
         wall = self.wall()
         left = found.hard - found.age(wall)
-        if left < _WORTH_DISK_SECONDS:
+        if left < _WORTH_DISK_SECONDS or self._is_too_large_for_disk(blob):
             return False
         names = (key_name(key), *map(tag_name, found.hashes))
         coherence = self.coherence
@@ -280,6 +282,9 @@ class Tiers:
         disk = self.disk
         if disk is None:
             return False
+        if self._is_too_large_for_disk(blob):
+            disk.delete(key)
+            return False
         left, coherence, names = found.hard - found.age(self.wall()), self.coherence, (key_name(key),)
         is_there: bool = disk.put(
             key,
@@ -294,6 +299,13 @@ class Tiers:
         else:
             disk.delete(key)
         return is_there
+
+    def _is_too_large_for_disk(self, blob: bytes) -> bool:
+        """Return, and count, whether a value would take so much of L3 that many others had to go for it."""
+        if len(blob) <= self.largest_on_disk:
+            return False
+        self.tally.count_tier("l3", "errors", "too large")
+        return True
 
     def demote(self, entry: Entry) -> None:
         """Write what memory had no room for any more to L3, if that does not have it and it may be believed."""
