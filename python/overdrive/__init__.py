@@ -64,9 +64,11 @@ if TYPE_CHECKING:
     from overdrive._tiers.health import Health, TierHealth
     from overdrive._tiers.intelligent import IntelligentCache
     from overdrive._tiers.level import OptimizationLevel
+    from overdrive._tiers.prefetch import prefetch_context
     from overdrive._tiers.prefetch.statistics import PrefetchStats
     from overdrive._tiers.result import Result
     from overdrive._tiers.stats import TieredStats, TierStats
+    from overdrive._tiers.values.serializers import Serializer
     from overdrive._what_if import WhatIf, WhatIfRow
 
 __all__ = (
@@ -105,6 +107,7 @@ __all__ = (
     "Result",
     "S3FIFOCache",
     "SerializationError",
+    "Serializer",
     "SieveCache",
     "Simulation",
     "SnapshotError",
@@ -133,6 +136,7 @@ __all__ = (
     "keys",
     "lru_cache",
     "memoize",
+    "prefetch_context",
     "simulate",
     "sizeof",
 )
@@ -149,6 +153,7 @@ def __getattr__(name: str) -> object:
         "PrefetchStats": "_tiers.prefetch.statistics",
         "Recommendation": "_simulate.advice",
         "Result": "_tiers.result",
+        "Serializer": "_tiers.values.serializers",
         "Simulation": "_simulate.results",
         "TierHealth": "_tiers.health",
         "TierStats": "_tiers.stats",
@@ -158,6 +163,7 @@ def __getattr__(name: str) -> object:
         "TieredStats": "_tiers.stats",
         "WhatIf": "_what_if",
         "WhatIfRow": "_what_if",
+        "prefetch_context": "_tiers.prefetch",
         "simulate": "_simulate.run",
     }.get(name)
     if where is None:

@@ -79,3 +79,6 @@ class ValueTooLargeError(SerializationError):
     def __init__(self, size: int | None, limit: int) -> None:
         told = f"a value of {size:,} bytes" if size is not None else "the value"
         super().__init__(f"{told} exceeds max_bytes={limit:,}")
+
+
+Serializer.__module__ = "overdrive"
