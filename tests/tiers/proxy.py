@@ -85,9 +85,11 @@ class Proxy:
         return task
 
     async def _begin(self) -> None:
-        self._spawn(self._accept())
+        # Not a task: one that is cancelled just when a connection is made would drop it unclosed.
+        self._loop.add_reader(self._listening, self._accept)
 
     async def _end(self) -> None:
+        self._loop.remove_reader(self._listening)
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,16 +109,18 @@ class Proxy:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         one.close()
 
-    async def _accept(self) -> None:
-        while True:
-            client, _ = await self._loop.sock_accept(self._listening)
-            client.setblocking(False)
-            self.accepted += 1
-            self._sockets.add(client)
-            if self.mode == "refuse":
-                self._reset(client)
-            else:
-                self._spawn(self._forward(client))
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listening.accept()
+        except OSError:  # it has gone away already
+            return
+        client.setblocking(False)
+        self.accepted += 1
+        self._sockets.add(client)
+        if self.mode == "refuse":
+            self._reset(client)
+        else:
+            self._spawn(self._forward(client))
 
     async def _forward(self, client: socket.socket) -> None:
         server = socket.socket()
