@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SIZES = {"100 B": 100, "1 kB": 1000, "10 kB": 10_000, "100 kB": 100_000}
 KEYS = 2000
-MIX_OPERATIONS = 20_000
+MIX_OPERATIONS = 300_000
 
 
 class Disk(Protocol):

@@ -1,5 +1,6 @@
 """Caches in Rust. Use them through the `overdrive` package."""
 
+import threading
 from collections.abc import (
     Awaitable,
     Callable,
@@ -20,6 +21,7 @@ from typing_extensions import Buffer
 
 from overdrive._plan import Plan
 from overdrive._policy_report import PolicyReport
+from overdrive._tiers.l3.row import Row
 
 __all__ = [
     "ARCCache",
@@ -52,6 +54,7 @@ __all__ = [
     "TwoQCache",
     "WTinyLFUCache",
     "WithTTL",
+    "_DiskTier",
     "_MemoryCache",
     "_TieredCache",
     "_TimedCache",
@@ -492,6 +495,30 @@ class RandomKeys(Sequence[_T]):
     def __reversed__(self) -> Iterator[_T]: ...
     def index(self, key: _T) -> int: ...  # type: ignore[override]  # no start and stop
     def count(self, key: _T) -> int: ...
+
+class _DiskTier:
+    def __init__(
+        self,
+        local: threading.local,
+        *,
+        clock: Callable[[], float],
+        faults: tuple[type[Exception], ...],
+        read: str,
+        write: str,
+        row: type[tuple[Any, ...]],
+        touch_every: float,
+        longest_key: int,
+        longest_blob: int,
+    ) -> None: ...
+    _attention: bool
+    _count: int
+    _epoch: int
+    _notice_at: float
+    def get(self, key: bytes) -> Row | None: ...
+    def _store_plain(self, key: bytes, blob: object, expires: float, version: int, attach: bytes) -> bool: ...
+    def _add_counts(self, hits: int = 0, misses: int = 0, expired: int = 0, writes: int = 0) -> None: ...
+    @property
+    def _counts(self) -> tuple[int, int, int, int]: ...
 
 @final
 class Header:

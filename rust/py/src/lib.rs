@@ -14,7 +14,7 @@
 //! - `envelope`: values outside of memory.
 //! - `memo`: functions whose results are kept.
 //! - `coherence`: which of them were invalidated meanwhile.
-//! - `tiered`: the first tier of a cache with several.
+//! - `tiered`: the first tier of a cache with several; `disk`: rows of its last one.
 //! - `simulate`: traces, and replays of them.
 //! - `prefetch`: what will be asked for next.
 //! - `thread_exit`: letting CPython end threads that are inside of a callback.
@@ -32,6 +32,7 @@ mod collector;
 mod config;
 mod construct;
 mod deadline;
+mod disk;
 mod envelope;
 mod expiry;
 mod fast;
@@ -75,6 +76,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::coherence::Coherence;
+    #[pymodule_export]
+    use crate::disk::DiskTier;
     #[pymodule_export]
     use crate::envelope::exact::{decode_value, encode_value, plainness};
     #[pymodule_export]

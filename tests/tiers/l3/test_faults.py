@@ -194,7 +194,7 @@ def test_a_damaged_shard_is_set_aside_and_made_anew(tier: DiskTier, layer: Layer
     for number in range(100):
         tier.put(b"%d" % number, b"v")
     tier._sessions.close()
-    layer.on_read = FailTwice(apsw.SQLITE_CORRUPT)  # the first failure is looked into by reading again
+    layer.on_read = FailOnce(apsw.SQLITE_CORRUPT)
     found = [tier.get(b"%d" % number) is not None for number in range(100)]
     assert 0 < sum(found) < 100
     assert tier.stats().events["shards_set_aside"] == 1
@@ -204,10 +204,10 @@ def test_a_damaged_shard_is_set_aside_and_made_anew(tier: DiskTier, layer: Layer
     assert tier.health().state == "ok"
 
 
-class FailTwice(int):
-    """A code that is in effect twice."""
+class FailOnce(int):
+    """A code that is in effect once."""
 
-    left = 2
+    left = 1
 
     def __bool__(self) -> bool:
         self.left -= 1

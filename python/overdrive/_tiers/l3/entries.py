@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from math import inf, isnan
+from math import isnan
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
 from .condition import State
-from .row import Row
+from .row import INLINE_BYTES, LONGEST_KEY, UNSIGNED, Row
 from .schema import Sql
 from .upkeep import Upkeep
 from .writer import Job
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from .engine import Argument, Rows
     from .shard import Handle
 
-__all__ = ("INLINE_BYTES", "UNSIGNED", "Entries", "checked_job", "checked_tags", "signed")
+__all__ = ("Entries", "checked_job", "checked_tags", "signed")
 
-INLINE_BYTES = 65536
-"""The largest blob that is stored within SQLite."""
-LONGEST_KEY = 65536
-UNSIGNED = 2**64 - 1
 _TRIES = 3
 _NOTICE_EVERY = 0.25
 
@@ -32,16 +28,7 @@ _NOTICE_EVERY = 0.25
 class Entries(Upkeep):
     """A store of entries."""
 
-    _notice_at = -inf
-
     # --- reading
-
-    def _missed(self, *, expired: bool = False) -> None:
-        """Count a hit as the miss that it turned out to be."""
-        session = self._sessions.mine()
-        session.hits -= 1
-        session.misses += 1
-        session.expired += expired
 
     def _notice(self, now: float) -> None:
         """See, every quarter of a second, whether another process set a shard aside."""
@@ -106,20 +93,6 @@ class Entries(Upkeep):
             file,
             None if file is not None else job.blob,
         )
-
-    def _store_one(self, index: int, job: Job) -> bool:
-        """Write a job that is one row and nothing else."""
-        arguments = self._arguments(job, None)
-        session = self._sessions.mine()
-        try:
-            with session.lock:
-                session.handle(index).execute(Sql.WRITE, arguments).fetchall()
-        except self._faults:
-            # Once more, where faults are looked into.
-            if self._attempt(index, lambda handle: handle.run(Sql.WRITE, arguments)) is None:
-                return False
-        session.writes += 1
-        return True
 
     def _store_all(self, index: int, jobs: Sequence[Job]) -> int:
         """Write jobs of one shard in one transaction; returns how many were committed."""

@@ -1,10 +1,17 @@
-"""What a caller gets back for a key."""
+"""What a caller gets back for a key, and what a row may be."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ("Row",)
+__all__ = ("INLINE_BYTES", "LONGEST_KEY", "TOUCH_EVERY", "UNSIGNED", "Row")
+
+INLINE_BYTES = 65536
+"""The largest blob that is stored within SQLite."""
+LONGEST_KEY = 65536
+UNSIGNED = 2**64 - 1
+TOUCH_EVERY = 600
+"""How coarse the times of access are, in seconds."""
 
 
 class Row(NamedTuple):

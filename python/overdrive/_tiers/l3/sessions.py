@@ -12,7 +12,6 @@ import ctypes
 import os
 import threading
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING
 
 from .schema import Sql
@@ -33,25 +32,20 @@ _every: weakref.WeakSet[Sessions] = weakref.WeakSet()
 class Session:
     """What one thread has open. Whoever uses it, or closes it from outside, holds `lock`."""
 
-    __slots__ = (
-        *("__weakref__", "_errors", "_retired", "_shards"),
-        *("expired", "handles", "hits", "is_shut", "lock", "misses", "writes"),
-    )
+    __slots__ = ("__weakref__", "_errors", "_shards", "handles", "is_shut", "lock")
 
-    def __init__(
-        self, shards: Sequence[Shard], errors: tuple[type[Exception], ...], retired: deque[tuple[int, int, int, int]]
-    ) -> None:
+    def __init__(self, shards: Sequence[Shard], errors: tuple[type[Exception], ...]) -> None:
         self._shards = shards
         self._errors = errors
-        self._retired = retired
         # Reentrant: what is asked in the middle of a transaction may read.
         self.lock = threading.RLock()
         self.is_shut = False
-        self.hits = self.misses = self.expired = self.writes = 0
         self.handles: list[Handle | None] = [None] * len(shards)
 
     def handle(self, index: int) -> Handle:
         """Return the connection to a shard, opened if there is none to its current file."""
+        if index >= len(self.handles):  # the tier began with a directory that it could not read
+            self.handles.extend([None] * (len(self._shards) - len(self.handles)))
         handle = self.handles[index]
         shard = self._shards[index]
         if handle is not None:
@@ -92,14 +86,8 @@ class Session:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.handles))
         self.handles = [None] * len(self.handles)
 
-    def counted(self) -> tuple[int, int, int, int]:
-        """Return hits, misses, expired among the misses, and writes."""
-        return self.hits, self.misses, self.expired, self.writes
-
     def __del__(self) -> None:
-        # Its thread ended. The append needs no lock, so it may run in the middle of anything.
-        self._retired.append(self.counted())
-        self.close()
+        self.close()  # its thread ended
 
 
 class Sessions:
@@ -112,7 +100,6 @@ class Sessions:
         self._all: weakref.WeakSet[Session] = weakref.WeakSet()
         self._held: list[Session] = []
         self._closer: int | None = None
-        self._retired: deque[tuple[int, int, int, int]] = deque()
         self.local = threading.local()
         self.carried_over = False
         """Whether this process was forked in the middle of an operation."""
@@ -125,22 +112,10 @@ class Sessions:
         if session is None:
             if self._closer not in (None, threading.get_ident()):
                 raise ValueError("the disk tier is closed")
-            session = self.local.session = Session(self._shards, self._engine.errors, self._retired)
+            session = self.local.session = Session(self._shards, self._engine.errors)
             with self._lock:
                 self._all.add(session)
         return session
-
-    def counted(self) -> tuple[int, int, int, int]:
-        """Return hits, misses, expired among the misses, and writes, of all threads."""
-        with self._lock:
-            every = [session.counted() for session in self._all]
-            while self._retired:
-                every.append(self._retired.popleft())
-            total = tuple(map(sum, zip((0, 0, 0, 0), *every, strict=True)))
-            # What ended threads did is kept as one item.
-            ended = tuple(map(sum, zip((0, 0, 0, 0), *every[len(self._all) :], strict=True)))
-            self._retired.append((ended[0], ended[1], ended[2], ended[3]))
-        return total[0], total[1], total[2], total[3]
 
     def close(self) -> None:
         """Close every connection of every thread; they are opened again if they are needed."""
@@ -153,13 +128,17 @@ class Sessions:
     def shut(self) -> None:
         """Close every connection for good; from here on only the calling thread may open new ones."""
         self._closer = threading.get_ident()
-        self.local = threading.local()
         with self._lock:
             sessions = list(self._all)
         for session in sessions:
             with session.lock:
                 session.is_shut = True
                 session.close()
+        self._forget_mine()
+
+    def _forget_mine(self) -> None:
+        """Have the calling thread start a new session."""
+        vars(self.local).pop("session", None)
 
     def hold(self) -> None:
         """Close every connection and keep threads from opening new ones until `release`."""
@@ -185,7 +164,7 @@ class Sessions:
                 session.leak()
         self._held = []
         self._all = weakref.WeakSet()
-        self.local = threading.local()
+        self._forget_mine()
         self._lock = threading.Lock()
         self.pid = os.getpid()
 

@@ -11,6 +11,7 @@ import os
 import stat
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from overdrive.exceptions import ConfigError
@@ -18,12 +19,14 @@ from overdrive.exceptions import ConfigError
 from .schema import FORMAT, STAMP, TABLES, TRASH, Sql
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .directory import Directory
-    from .engine import Connection, Engine
+    from .engine import Argument, Connection, Cursor, Engine
 
 __all__ = ("DamagedShard", "Handle", "Shard")
 
-_CHECKPOINT_PAGES = 1000
+_CHECKPOINT_PAGES = 4000
 _KEPT_DAMAGED = 2
 _SIDES = ("", "-wal", "-shm")
 
@@ -33,16 +36,18 @@ class DamagedShard(Exception):  # noqa: N818 - what it is, and no error of the c
 
 
 class Handle:
-    """A connection of one thread to one shard, with what is called for every read at hand."""
+    """A connection of one thread to one shard, with what is called for every read at hand.
 
-    __slots__ = ("connection", "execute", "generation", "run", "shard")
+    `execute` is None once the file was replaced.
+    """
 
-    def __init__(self, shard: Shard, connection: Connection, generation: int) -> None:
-        self.shard = shard
+    __slots__ = ("__weakref__", "connection", "execute", "generation", "run")
+
+    def __init__(self, connection: Connection, generation: int) -> None:
         self.connection = connection
         self.generation = generation
         self.run = connection.run
-        self.execute = connection.execute
+        self.execute: Callable[[str, Sequence[Argument]], Cursor] | None = connection.execute
 
 
 class Shard:
@@ -61,6 +66,7 @@ class Shard:
         self._cache_kib = cache_kib
         self._lock = threading.RLock()
         self._inode: tuple[int, int] | None = None
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
 
     def open(self) -> Handle:
         """Open a connection, making the file if there is none.
@@ -80,7 +86,9 @@ class Shard:
                 with contextlib.suppress(*self._engine.errors):
                     connection.close()
                 raise
-            return Handle(self, connection, generation)
+            handle = Handle(connection, generation)
+            self._handles.add(handle)
+            return handle
 
     def wal_bytes(self) -> int:
         """Return how long the WAL is."""
@@ -92,6 +100,7 @@ class Shard:
     def after_fork(self) -> None:
         """Start over with locks that no thread of the parent holds."""
         self._lock = threading.RLock()
+        self._handles = weakref.WeakSet()
 
     def notice_replacement(self) -> None:
         """Start a new generation if another process set the file aside."""
@@ -101,7 +110,7 @@ class Shard:
             return  # the next operation says what is wrong
         if (found.st_dev, found.st_ino) != self._inode:
             with self._lock:
-                self.generation += 1
+                self._end_generation()
 
     def set_aside(self, generation: int, *, keep: bool = True) -> bool:
         """Replace the file by an empty one; the damaged one is renamed, or removed if it is not to be kept.
@@ -115,7 +124,7 @@ class Shard:
             self.notice_replacement()
             if self.generation != generation:
                 return False
-            self.generation += 1
+            self._end_generation()
             name = f"{self.path.name}.corrupt-{int(time.time())}"
             for side in _SIDES:
                 path = self.path.with_name(self.path.name + side)
@@ -127,6 +136,13 @@ class Shard:
             self._inode = None
             self._forget_old_damage()
             return True
+
+    def _end_generation(self) -> None:
+        """Say that the file is another one; the lock is held."""
+        self.generation += 1
+        for handle in self._handles:
+            handle.execute = None
+        self._handles.clear()
 
     def _forget_old_damage(self) -> None:
         damaged = [path for path in self.path.parent.glob("shard-*.corrupt-*") if not path.name.endswith(_SIDES[1:])]
@@ -150,7 +166,7 @@ class Shard:
             raise ConfigError(f"{str(self.path)!r} belongs to user {found.st_uid}, not to {os.geteuid()}")
         inode = found.st_dev, found.st_ino
         if self._inode is not None and inode != self._inode:
-            self.generation += 1
+            self._end_generation()
         self._inode = inode
 
     def _set_up(self, connection: Connection) -> None:
@@ -170,7 +186,7 @@ class Shard:
                 "nothing was changed: remove it or use another cache_dir"
             )
         connection.run("PRAGMA synchronous = NORMAL")
-        connection.run("PRAGMA journal_size_limit = 8388608")
+        connection.run(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * 4096}")
         pages = _CHECKPOINT_PAGES if self._engine.checkpoints_concurrently else 0
         connection.run(f"PRAGMA wal_autocheckpoint = {pages}")
 

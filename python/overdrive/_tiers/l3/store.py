@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from overdrive._core import _DiskTier
 from overdrive.exceptions import ConfigError
 
 from .blobs import Blobs
@@ -22,6 +23,7 @@ from .condition import Condition, State
 from .directory import Directory
 from .doomed import Doomed
 from .engine import Fault, choose
+from .row import INLINE_BYTES, LONGEST_KEY, TOUCH_EVERY, Row
 from .schema import TABLES, Sql
 from .sessions import Sessions
 from .shard import DamagedShard, Handle, Shard
@@ -43,7 +45,7 @@ _DENIED = {errno.EACCES, errno.EPERM, errno.ELOOP}
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
-class Store:
+class Store(_DiskTier):
     """What `DiskTier` is built on. Its constructor raises `ConfigError` alone: a broken disk is a state."""
 
     def __init__(
@@ -62,15 +64,24 @@ class Store:
         self._ballast = Ballast(self._directory.root / "ballast")
         self._events: Counter[str] = Counter()
         self._events_lock = threading.Lock()
-        self._count = shards
-        self._epoch = 0
         self._shards: list[Shard] = []
         self._sessions = Sessions(self._shards, self._engine)
-        self._local = self._sessions.local
+        super().__init__(
+            self._sessions.local,
+            clock=clock,
+            faults=self._faults,
+            read=Sql.FIND,
+            write=Sql.WRITE,
+            row=Row,
+            touch_every=TOUCH_EVERY,
+            longest_key=LONGEST_KEY,
+            longest_blob=INLINE_BYTES,
+        )
+        self._count = shards
         self._entered = False
         self._closed = False
-        # Set while a read or a write has to look before it goes on: closed, off, deletes still to be done.
-        self._attention = False
+        # Set, as `_attention` is for reads, while there is something to look at before a write goes on: the tier is
+        # closed, or off, or full, or deletes are still to be done.
         self._shedding = False
         try:
             self._enter()
@@ -92,8 +103,6 @@ class Store:
             Shard(self._directory, index, self._engine, self._busy_ms, self._cache_kib) for index in range(self._count)
         ]
         self._sessions.close()
-        self._sessions = Sessions(self._shards, self._engine)
-        self._local = self._sessions.local
         for index in range(self._count):
             self._attempt(index, lambda _: True, format_matters=True)
         self._entered = True
@@ -273,7 +282,6 @@ class Store:
 
     def _after_fork(self) -> None:
         """Start over in a forked child."""
-        self._local = self._sessions.local
         self._events_lock = threading.Lock()
         self._condition.after_fork()
         self._doomed.after_fork()

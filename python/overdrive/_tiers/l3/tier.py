@@ -15,13 +15,12 @@ from zlib import crc32
 from overdrive.exceptions import ConfigError
 
 from .condition import State
-from .entries import INLINE_BYTES, UNSIGNED, Entries, checked_job, checked_tags, signed
+from .entries import Entries, checked_job, checked_tags, signed
 from .exits import closes_at_exit
 from .report import DiskHealth, DiskStats
-from .row import Row
+from .row import TOUCH_EVERY, Row
 from .schema import Sql
 from .store import clear
-from .upkeep import TOUCH_EVERY
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ("DiskTier",)
 
 _PAGE = 128
-_READ = Sql.READ
-_new = tuple.__new__  # what `Row(...)` comes to, without the call of a function in between
 _FIRST_ID = -(2**63)
 
 
@@ -105,51 +102,30 @@ class DiskTier(Entries):
 
     # --- reading
 
-    def get(self, key: bytes) -> Row | None:
-        """Return the entry of `key`; None if there is none, it has expired, or it cannot be read."""
+    # `get` is native, as long as it takes no more than reading.
+
+    def _find(self, key: bytes) -> Row | None:
+        """Answer a `get`, whatever it takes."""
         if self._attention and not self._is_readable():
             return None
+        rows = self._attempt(crc32(key) % self._count, lambda handle: handle.run(Sql.READ, (key,)))
+        row = None
         try:
-            session = self._local.session
-        except AttributeError:
-            session = self._sessions.mine()
-        index = crc32(key) % self._count
-        try:
-            with session.lock:
-                handle = session.handles[index]
-                if handle is None or handle.generation != handle.shard.generation:
-                    handle = session.handle(index)
-                rows = handle.execute(_READ, (key,)).fetchall()
-        except self._faults:
-            # Once more, where faults are looked into.
-            rows = self._attempt(index, lambda handle: handle.run(_READ, (key,))) or []
-        if not rows:
-            session.misses += 1
-            return None
-        session.hits += 1
-        blob, expires, version, attach, tags, size, epoch, touched, file = rows[0]
-        try:
-            now = self._clock()
-            if expires <= now:
-                self._missed(expired=True)
-                return None
-            if now - touched > TOUCH_EVERY:
-                self._touch(key, now)
-            if now >= self._notice_at:
-                self._notice(now)
-            if tags is not None or file is not None or self._attention:
+            if rows:
+                expires, touched = rows[0][1], rows[0][-2]
+                now = self._clock()
+                if now >= self._notice_at:
+                    self._notice(now)
+                if expires <= now:  # type: ignore[operator]
+                    self._add_counts(misses=1, expired=1)
+                    return None
+                if now - touched > TOUCH_EVERY:  # type: ignore[operator]
+                    self._touch(key, now)
                 row = self._entry(key, rows[0], None)
-                if row is None:
-                    self._missed()
-                return row
-            if len(blob) == size and blob.__class__ is bytes and attach.__class__ is bytes:
-                return _new(Row, (blob, expires, version & UNSIGNED, attach, (), size, epoch != self._epoch))
         except (TypeError, ValueError, struct.error):
-            pass  # as below
-        # A page whose damage SQLite did not notice.
-        self._missed()
-        self._mangled(key)
-        return None
+            self._mangled(key)  # damage that SQLite did not notice
+        self._add_counts(hits=row is not None, misses=row is None)
+        return row
 
     def header(self, key: bytes, first: int = 64) -> Row | None:
         """Return the entry of `key` with only the `first` bytes of its blob; None as `get` does."""
@@ -175,19 +151,18 @@ class DiskTier(Entries):
         found: dict[bytes, Row] = {}
         if self._attention and not self._is_readable():
             return found
-        session, now = self._sessions.mine(), self._clock()
+        now = self._clock()
         for index, group in by_shard.items():
 
             def operation(handle: Handle, group: list[bytes] = group) -> list[Rows]:
                 handle.run(Sql.SNAPSHOT)
-                rows = [handle.run(_READ, (key,)) for key in group]
+                rows = [handle.run(Sql.READ, (key,)) for key in group]
                 handle.run(Sql.COMMIT)
                 return rows
 
             for key, rows in zip(group, self._attempt(index, operation) or (), strict=False):
                 row = self._live(key, rows[0]) if rows else None
-                session.hits += row is not None
-                session.misses += row is None
+                self._add_counts(hits=row is not None, misses=row is None)
                 if row is not None:
                     found[key] = row
                     if now - cast("int", rows[0][-2]) > TOUCH_EVERY:
@@ -273,17 +248,20 @@ class DiskTier(Entries):
             TypeError: an argument is of another type.
             ValueError: one is out of its range, or the tier is closed.
         """
-        job = checked_job(key, blob, expires, version, attach, tags)
-        if self._shedding and not self._is_writable():
-            return False
-        job.is_current = is_current
-        self._writer.cancel((key,))
-        index = crc32(key) % self._count
-        if is_current is not None or job.tags or len(job.blob) > INLINE_BYTES:
-            done = self._store_all(index, (job,)) == 1
-            self._sessions.mine().writes += done
-        else:
-            done = self._store_one(index, job)
+        done = (
+            is_current is None
+            and (tags.__class__ is tuple and not tags)
+            and (self._writer.is_idle and not self._shedding)
+            and self._store_plain(key, blob, expires, version, attach)
+        )
+        if not done:
+            job = checked_job(key, blob, expires, version, attach, tags)
+            if self._shedding and not self._is_writable():
+                return False
+            job.is_current = is_current
+            self._writer.cancel((key,))
+            done = self._store_all(crc32(key) % self._count, (job,)) == 1
+            self._add_counts(writes=done)
         self._unchecked += 1
         if self._unchecked >= self._check_every:
             self._writer.wake()
@@ -422,7 +400,7 @@ class DiskTier(Entries):
         """Return the counters."""
         self._check_open()
         entries, size = self._totals() if self._condition.state is not State.OFF else (0, 0)
-        hits, misses, expired, writes = self._sessions.counted()
+        hits, misses, expired, writes = self._counts
         with self._events_lock:
             events = dict(self._events)
         return DiskStats(
@@ -465,7 +443,6 @@ class DiskTier(Entries):
         self._closed = True
         self._look()
         self._sessions.shut()
-        self._local = self._sessions.local
         try:
             clean = self._directory.close(lambda: written and self._checkpoint_fully())
         except OSError:

@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ("Upkeep",)
 
-TOUCH_EVERY = 600
-"""How coarse the times of access are, in seconds."""
 CHECK_EVERY = 256
 """After how many writes the limits are looked at."""
-_LOOK_EVERY = 8192
-"""The same where there are no limits: only files of overwritten entries may have to be removed."""
+_CHECKPOINT_EVERY = 4096
+"""After how many writes the WALs are moved into the files, so that those who write do not have to wait for that."""
 _LONG_WAL = 4 << 20
 _MOST_TOUCHED = 4096
 _SWEPT_AT_START = 10_000
@@ -74,8 +72,9 @@ class Upkeep(Store):
         # One thread at a time: what another one is about to write as read must not look unread.
         self._upkeep = threading.RLock()
         limited = not (max_entries is None and max_bytes is None)
-        self._check_every = CHECK_EVERY if limited or not self._engine.checkpoints_concurrently else _LOOK_EVERY
+        self._check_every = CHECK_EVERY if limited or not self._engine.checkpoints_concurrently else _CHECKPOINT_EVERY
         self._unchecked = 0
+        self._not_checkpointed = 0
         self._checkpointer: int | None = None
 
     def _totals(self) -> Totals:
@@ -184,6 +183,7 @@ class Upkeep(Store):
         if len(self._touched) >= _MOST_TOUCHED:
             self._write_touched()
         if self._unchecked >= self._check_every:
+            self._not_checkpointed += self._unchecked
             self._unchecked = 0
             for index in range(len(self._shards)):
                 self._empty_trash(index)
@@ -191,6 +191,10 @@ class Upkeep(Store):
                 self._keep_limits()
             if not self._engine.checkpoints_concurrently:
                 self._checkpoint_alone()
+            elif self._not_checkpointed >= _CHECKPOINT_EVERY:
+                self._not_checkpointed = 0
+                for index in range(len(self._shards)):
+                    self._attempt(index, lambda handle: handle.run("PRAGMA wal_checkpoint(PASSIVE)"))
         if not self._swept:
             self._swept = True
             self._sweep(_SWEPT_AT_START, older_than=time.time() - _YOUNG)

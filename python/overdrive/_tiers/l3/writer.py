@@ -128,7 +128,7 @@ class Writer:
 
     def cancel(self, keys: Iterable[bytes]) -> None:
         """Make sure that no job queued before this call writes one of the keys after it."""
-        if not self._waiting and not self._in_flight:
+        if self.is_idle:
             return
         with self._changed:
             doomed = set(keys)
@@ -186,6 +186,11 @@ class Writer:
     def is_behind(self) -> bool:
         """Whether more jobs wait than a thread that is given its turns leaves waiting."""
         return len(self._waiting) >= _BEHIND
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job waits, or is being done."""
+        return not (self._waiting or self._in_flight)
 
     @property
     def queued(self) -> int:
