@@ -10,6 +10,7 @@ from collections.abc import (
     KeysView,
     MutableMapping,
     Sequence,
+    Sized,
     ValuesView,
 )
 from datetime import timedelta
@@ -22,6 +23,7 @@ from typing_extensions import Buffer
 from overdrive._plan import Plan
 from overdrive._policy_report import PolicyReport
 from overdrive._tiers.l3.row import Row
+from overdrive._tiers.l3.shard import Handle
 
 __all__ = [
     "ARCCache",
@@ -54,6 +56,7 @@ __all__ = [
     "TwoQCache",
     "WTinyLFUCache",
     "WithTTL",
+    "_DiskSession",
     "_DiskTier",
     "_MemoryCache",
     "_TieredCache",
@@ -495,6 +498,14 @@ class RandomKeys(Sequence[_T]):
     def __reversed__(self) -> Iterator[_T]: ...
     def index(self, key: _T) -> int: ...  # type: ignore[override]  # no start and stop
     def count(self, key: _T) -> int: ...
+
+class _DiskSession:
+    def __new__(cls, shards: Sized, *_args: object, **_kwargs: object) -> Self: ...
+    in_use: bool
+    @property
+    def handles(self) -> list[Handle | None]: ...
+    def bar(self, timeout: float) -> bool: ...
+    def unbar(self) -> None: ...
 
 class _DiskTier:
     def __init__(

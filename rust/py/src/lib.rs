@@ -79,6 +79,8 @@ mod _core {
     #[pymodule_export]
     use crate::disk::DiskTier;
     #[pymodule_export]
+    use crate::disk::Session as DiskSession;
+    #[pymodule_export]
     use crate::envelope::exact::{decode_value, encode_value, plainness};
     #[pymodule_export]
     use crate::envelope::{Header, Opened, Sealer, xxh3_64};

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +41,26 @@ def tier(layer: Layer, tmp_path: Path, clock: FakeClock) -> Iterator[DiskTier]:
 
 def heal(tier: DiskTier) -> None:
     tier._condition.probe_now()
+
+
+def test_a_directory_that_is_removed_is_made_again(
+    open_tier: Callable[..., DiskTier], clock: FakeClock, tmp_path: Path
+) -> None:
+    tier = open_tier()
+    for number in range(20):
+        assert tier.put(b"k%d" % number, b"v")
+        assert tier.get(b"k%d" % number) is not None
+    shutil.rmtree(tmp_path / "cache")
+    clock.advance(0.3)
+    assert tier.get(b"k1") is None
+    assert tier.health().state == "off"
+    tier._condition.probe_now()
+    assert tier.put(b"k1", b"new")
+    assert tier.health().state == "ok"
+    row = open_tier().get(b"k1")
+    assert row is not None
+    assert row.blob == b"new"
+    assert tier.get(b"k2") is None
 
 
 def test_a_full_disk_sheds_writes_and_goes_on_reading(tier: DiskTier, layer: Layer, tmp_path: Path) -> None:
@@ -160,7 +181,7 @@ def test_pending_deletes_of_tags_and_of_everything_are_kept(tier: DiskTier, laye
     tier.put(b"a", b"v", tags=(1,))
     tier.put(b"b", b"v", tags=(2,))
     layer.on_write = apsw.SQLITE_IOERR
-    tier.delete_tags((1,))
+    tier.delete_tags((1, 2**64 - 1))
     assert tier.stats().pending_deletes > 0
     assert tier.cleanup() == 0
     layer.on_write = 0

@@ -15,6 +15,7 @@ from zlib import crc32
 import pytest
 
 from overdrive._tiers.l3.tier import DiskTier
+from overdrive.testing import FakeClock
 
 from . import child
 
@@ -134,6 +135,59 @@ def test_a_fork_in_the_middle_of_an_operation_leaves_the_child_without_the_tier(
         go_on.set()
     assert tier.flush(20)
     assert tier.get(b"slow") is not None
+
+
+def set_aside(tier: DiskTier, key: bytes) -> None:
+    """Replace the file that an entry is in, as if it were damaged."""
+    shard = tier._shards[crc32(key) % 8]
+    assert shard.set_aside(shard.generation)
+
+
+def test_what_is_written_goes_where_others_find_it_soon_after_they_replaced_a_file(
+    open_tier: Callable[..., DiskTier], clock: FakeClock
+) -> None:
+    here, there = open_tier(), open_tier()
+    assert here.put(b"k", b"v")
+    assert here.get(b"k") is not None
+    set_aside(there, b"k")
+    clock.advance(0.3)
+    assert here.put(b"k", b"new")
+    row = there.get(b"k")
+    assert row is not None
+    assert row.blob == b"new"
+
+
+def test_a_miss_is_looked_for_in_the_new_file_soon_after_others_replaced_it(
+    open_tier: Callable[..., DiskTier], clock: FakeClock
+) -> None:
+    here, there = open_tier(), open_tier()
+    assert here.put(b"other", b"v")
+    assert here.get(b"k") is None
+    set_aside(there, b"k")
+    assert there.put(b"k", b"new")
+    clock.advance(0.3)
+    assert here.get(b"k") is not None
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda tier: tier.delete(b"k"),
+        lambda tier: tier.delete_many([b"k", b"j"]),
+        lambda tier: tier.delete_tags([7]),
+        lambda tier: tier.clear(),
+    ],
+    ids=["delete", "delete_many", "delete_tags", "clear"],
+)
+def test_a_delete_is_done_in_the_file_that_others_put_in_place(
+    open_tier: Callable[..., DiskTier], delete: Callable[[DiskTier], object]
+) -> None:
+    here, there = open_tier(), open_tier()
+    assert here.put(b"k", b"v", tags=(7,))
+    set_aside(there, b"k")
+    assert there.put(b"k", b"v", tags=(7,))
+    delete(here)
+    assert there.get(b"k") is None
 
 
 def count_in(directory: str, engine: str, results: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from itertools import product
@@ -23,6 +24,13 @@ from .conftest import START
 
 MOST = 2**64 - 1
 PLAIN: dict[str, Any] = {"expires": inf, "version": 0, "attach": b""}
+
+
+class Index:
+    """A number, and no int."""
+
+    def __index__(self) -> int:
+        return 1
 
 
 LATER = Row(b"left to the careful way", 0.0, 0, b"", (), 0, False)
@@ -58,6 +66,7 @@ def test_both_ways_find_the_same(tier: DiskTier) -> None:
         row = quick(tier, b"k")
         assert row == tier._find(b"k") == Row(blob, expires, version, attach, tags, size, False)
         assert type(row) is Row
+        assert hash(row) == hash(tier._find(b"k"))
         assert [type(field) for field in row] == [bytes, float, int, bytes, tuple, int, bool]
 
 
@@ -83,13 +92,16 @@ def test_what_is_not_plain_is_left_to_the_careful_way(tier: DiskTier, clock: Fak
     assert tier.put(b"large", b"b" * (INLINE_BYTES + 1))
     assert quick(tier, b"large") is LATER
     before = tier._counts
-    clock.advance(601)  # it should be noted that the entry was read
-    assert quick(tier, b"warm-1") is LATER
+    clock.advance(0.3)  # it is time to see whether shards were replaced
+    assert quick(tier, b"warm-1") is quick(tier, b"none") is LATER
+    assert not tier._store_plain(b"k", b"v", **PLAIN)
     assert tier._counts == before
     assert tier.get(b"warm-1") is not None
-    assert b"warm-1" in tier._touched
-    tier._notice_at = clock() + 1
+    assert quick(tier, b"warm-1") is not LATER
+    tier._notice_at = clock() + 100  # as if the clock had been set back
     assert quick(tier, b"warm-1") is LATER
+    assert tier.get(b"warm-1") is not None
+    assert quick(tier, b"warm-1") is not LATER
     for shard in tier._shards:
         shard._end_generation()
     found = [quick(tier, b"warm-%d" % number) is LATER for number in range(100)]
@@ -108,6 +120,7 @@ def test_what_is_not_plain_is_left_to_the_careful_way(tier: DiskTier, clock: Fak
         {"version": -1},
         {"version": MOST + 1},
         {"version": 1.0},
+        {"version": Index()},
         {"attach": "text"},
     ],
     ids=lambda wrong: f"{next(iter(wrong))}-{type(next(iter(wrong.values()))).__name__}",
@@ -121,13 +134,13 @@ def test_what_cannot_be_stored_quickly_is_not_stored(tier: DiskTier, wrong: dict
     ("column", "value"),
     [
         *(("blob", "text"), ("blob", None), ("expires", b"x"), ("version", b"x"), ("attach", None), ("attach", 5)),
-        *(("tags", b"1234567"), ("tags", "text"), ("touched", "x")),
+        *(("tags", b"1234567"), ("tags", "text"), ("touched", "x"), ("size", 2), ("size", 0), ("size", "x")),
     ],
 )
 def test_a_column_that_is_not_as_it_was_written_is_damage(tier: DiskTier, column: str, value: object) -> None:
     tier.put(b"k", b"v")
     for index in range(8):
-        tier._attempt(index, lambda handle: handle.run(f"UPDATE entry SET {column} = ? WHERE key = ?", (value, b"k")))  # type: ignore[arg-type]
+        tier._attempt(index, lambda handle: handle.run(f"UPDATE entry SET {column} = ? WHERE key = ?", (value, b"k")))
     assert quick(tier, b"k") is LATER
     assert tier.get(b"k") is None
     assert tier.stats().events["rows_damaged"] == 1
@@ -152,7 +165,9 @@ def test_whatever_interrupts_leaves_the_session_unlocked(tier: DiskTier, error: 
         quick(tier, b"k")
     with pytest.raises(error, match="from the engine"):
         tier._store_plain(b"k", b"v", **PLAIN)
-    assert not session.lock._is_owned()  # type: ignore[attr-defined]
+    assert not session.in_use
+    assert session.seize(0.0)
+    session.let_go()
 
 
 def test_a_fault_of_the_disk_is_looked_into_elsewhere(tier: DiskTier) -> None:
@@ -165,7 +180,9 @@ def test_a_fault_of_the_disk_is_looked_into_elsewhere(tier: DiskTier) -> None:
         handle.execute = execute  # type: ignore[assignment]
     assert quick(tier, b"k") is LATER
     assert tier._store_plain(b"k", b"v", **PLAIN) is False
-    assert not session.lock._is_owned()  # type: ignore[attr-defined]
+    assert not session.in_use
+    assert session.seize(0.0)
+    session.let_go()
 
 
 def test_a_clock_that_fails_is_the_callers(open_tier: Callable[..., DiskTier], clock: FakeClock) -> None:
@@ -190,21 +207,80 @@ def test_a_clock_that_fails_is_the_callers(open_tier: Callable[..., DiskTier], c
     assert row.blob == b"v"
 
 
-class Wide(tuple):  # type: ignore[type-arg]  # noqa: SLOT001 - that is the point
-    """Has a dictionary, so it is more than a tuple."""
+def test_a_clock_that_fails_is_no_damage(open_tier: Callable[..., DiskTier], clock: FakeClock) -> None:
+    broken = False
+
+    def tell() -> float:
+        if broken:
+            raise ValueError("no time")
+        return clock()
+
+    tier = open_tier(clock=tell)
+    tier.put(b"k", b"v")
+    broken = True
+    for look in (tier._find, tier.get, tier.header, lambda key: tier.get_many([key]), lambda _: list(tier.iterate())):
+        with pytest.raises(ValueError, match="no time"):
+            look(b"k")
+    broken = False
+    assert tier._find(b"k") is not None
+    assert "rows_damaged" not in tier.stats().events
+
+
+@pytest.mark.parametrize("odd", [inf, -inf, nan, 1e300])
+def test_a_time_that_no_row_can_hold_is_an_error(
+    open_tier: Callable[..., DiskTier], clock: FakeClock, odd: float
+) -> None:
+    now = clock()
+    tier = open_tier(clock=lambda: now)
+    assert tier.put(b"k", b"v")
+    assert tier.get(b"k") is not None
+    now = odd
+    assert not tier._store_plain(b"k", b"w", **PLAIN)
+    with pytest.raises((OverflowError, ValueError)):
+        tier.put(b"k", b"w")
+    now = clock()
+    row = tier.get(b"k")
+    assert row is not None
+    assert row.blob == b"v"
+
+
+def test_when_an_entry_was_read_is_written_within_a_minute(tier: DiskTier, clock: FakeClock) -> None:
+    def touched() -> object:
+        rows = tier._attempt(crc32(b"warm-1") % 8, lambda handle: handle.run(Sql.READ, (b"warm-1",)))
+        return rows and rows[0][-2]
+
+    assert touched() == START
+    clock.advance(601)
+    assert tier.get(b"none") is None  # looks for replaced shards
+    row = quick(tier, b"warm-1")
+    assert row is not None
+    assert row.blob == b"v"
+    read_at = clock()
+    tier._tidy()
+    assert touched() == START
+    with pytest.MonkeyPatch.context() as patch:
+        woken = threading.Event()
+        patch.setattr(tier._writer, "wake", woken.set)
+        clock.advance(59)
+        tier.get(b"warm-2")
+        assert not woken.is_set()
+        clock.advance(1)
+        tier.get(b"warm-3")
+        assert woken.is_set()
+    tier._tidy()
+    assert touched() == read_at
 
 
 class Fields(NamedTuple):
     one: int
 
 
-@pytest.mark.parametrize("wrong", [Wide, int])
-def test_a_class_of_rows_that_it_cannot_fill_is_refused(wrong: Any) -> None:
+def test_a_class_of_rows_that_it_cannot_fill_is_refused() -> None:
     given: dict[str, Any] = {"clock": float, "faults": (), "read": "", "write": "", "touch_every": 1.0}
     given |= {"longest_key": 1, "longest_blob": 1}
     base: Any = _DiskTier.__new__(_DiskTier)
     with pytest.raises(ValueError, match="row must be"):
-        base.__init__(object(), row=wrong, **given)
+        base.__init__(object(), row=int, **given)
     base.__init__(object(), row=Fields, **given)
     with pytest.raises(RuntimeError, match="has run already"):
         base.__init__(object(), row=Fields, **given)
@@ -221,20 +297,27 @@ def test_a_tier_that_was_not_set_up_says_so() -> None:
 
 
 def test_a_clock_that_knows_its_tier_does_not_keep_it(tmp_path: Path, engine: str) -> None:
-    class Clock:
-        tier: DiskTier | None = None
+    class Watched(DiskTier):
+        def __init__(self, path: Path, alive: set[str]) -> None:
+            self.alive = alive
+            super().__init__(path, engine=engine, clock=self.tell)
 
-        def __call__(self) -> float:
+        def tell(self) -> float:
             return START
 
-    clock = Clock()
-    tier = DiskTier(tmp_path / "own", engine=engine, clock=clock)
-    clock.tier = tier
+        def __del__(self) -> None:
+            self.alive.discard("tier")
+
+    alive = {"tier"}
+    tier = Watched(tmp_path / "own", alive)
     tier.close()
-    gone = weakref.ref(tier)
-    del tier, clock
+    freed = weakref.finalize(vars(tier)["_sessions"].local, alive.discard, "local")
+    del tier
     gc.collect()
-    assert gone() is None
+    assert not alive
+    # The collector calls finalizers first: only what it could free is gone.
+    assert not freed.alive
+    assert not [found for found in gc.get_objects() if type(found) is Watched]
 
 
 def test_what_was_counted_is_summed(tier: DiskTier) -> None:
@@ -242,4 +325,4 @@ def test_what_was_counted_is_summed(tier: DiskTier) -> None:
     tier._add_counts(hits=1, misses=2, expired=3, writes=4)
     tier._add_counts(hits=True, misses=False)
     assert tuple(map(sum, zip(before, (2, 2, 3, 4), strict=True))) == tier._counts
-    assert Sql.FIND.startswith("SELECT blob, expires, version, attach, tags, epoch, touched ")
+    assert Sql.FIND.startswith("SELECT blob, expires, version, attach, tags, epoch, touched, size ")

@@ -41,7 +41,7 @@ class Condition:
         self._where = where
         self._wait = _FIRST_WAIT
         self._retry_at = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def worsen(self, state: State, reason: str) -> None:
         """Note a failure: change to `state` unless it is worse already, and wait longer before the next probe."""
@@ -79,7 +79,7 @@ class Condition:
 
     def after_fork(self) -> None:
         """Start over with a lock that no thread of the parent holds."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _change(self, state: State, reason: str) -> None:
         self.state, self.reason, self.since = state, reason, time.time()

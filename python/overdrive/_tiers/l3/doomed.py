@@ -22,7 +22,7 @@ class Doomed:
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.keys: dict[int, set[bytes]] = {}
         self.tags: dict[int, set[int]] = {}
         self.shards: set[int] = set()
@@ -73,7 +73,7 @@ class Doomed:
 
     def after_fork(self) -> None:
         """Start over with a lock that no thread of the parent holds."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _add_shard(self, shard: int) -> None:
         self.shards.add(shard)

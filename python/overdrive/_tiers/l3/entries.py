@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
 from .condition import State
-from .row import INLINE_BYTES, LONGEST_KEY, UNSIGNED, Row
+from .row import INLINE_BYTES, LONGEST_KEY, UNSIGNED, Row, signed
 from .schema import Sql
 from .upkeep import Upkeep
 from .writer import Job
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .engine import Argument, Rows
     from .shard import Handle
 
-__all__ = ("Entries", "checked_job", "checked_tags", "signed")
+__all__ = ("Entries", "checked_job", "checked_tags")
 
 _TRIES = 3
 _NOTICE_EVERY = 0.25
@@ -32,6 +32,8 @@ class Entries(Upkeep):
 
     def _notice(self, now: float) -> None:
         """See, every quarter of a second, whether another process set a shard aside."""
+        if self._notice_at - _NOTICE_EVERY <= now < self._notice_at:
+            return
         self._notice_at = now + _NOTICE_EVERY
         for shard in self._shards:
             shard.notice_replacement()
@@ -94,6 +96,11 @@ class Entries(Upkeep):
             None if file is not None else job.blob,
         )
 
+    def _store_one(self, index: int, job: Job) -> bool:
+        """Write a job that is one row and nothing else."""
+        arguments = self._arguments(job, None)
+        return self._attempt(index, lambda handle: handle.run(Sql.WRITE, arguments)) is not None
+
     def _store_all(self, index: int, jobs: Sequence[Job]) -> int:
         """Write jobs of one shard in one transaction; returns how many were committed."""
         files = self._write_files(index, jobs)
@@ -141,6 +148,7 @@ class Entries(Upkeep):
         for job in jobs:
             by_shard.setdefault(crc32(job.key) % self._count, []).append(job)
         self._unchecked += len(jobs)
+        self._notice(self._clock())
         return sum(self._store_all(index, group) for index, group in by_shard.items())
 
     # --- removing
@@ -151,16 +159,16 @@ class Entries(Upkeep):
             self._probe()
             if self._condition.state is State.OFF:
                 return None
-        return self._attempt(index, operation, frees=True)
+        shard = self._shards[index]
+        while True:
+            rows = self._attempt(index, operation, frees=True)
+            # If another process set the file aside meanwhile, what was deleted may be in the new one.
+            if rows is None or not shard.notice_replacement():
+                return rows
 
 
 def _unpacked(tags: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(tags) // 8}Q", tags)
-
-
-def signed(number: int) -> int:
-    """Return an unsigned number of 64 bits as SQLite stores it."""
-    return number - 2**64 if number >= 2**63 else number
 
 
 def checked_tags(hashes: Iterable[int]) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import weakref
 from typing import Protocol
 
@@ -13,6 +14,7 @@ class _Closable(Protocol):
     def close(self) -> object: ...
 
 
+_log = logging.getLogger("overdrive.disk")
 _open: weakref.WeakSet[_Closable] = weakref.WeakSet()
 
 
@@ -26,4 +28,7 @@ def closes_at_exit(tier: _Closable) -> None:
 
 def _close_all() -> None:
     for tier in list(_open):
-        tier.close()
+        try:
+            tier.close()
+        except Exception:  # noqa: BLE001 - the others are to be closed all the same
+            _log.exception("disk tier: closing it at exit failed")

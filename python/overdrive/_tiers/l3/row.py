@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ("INLINE_BYTES", "LONGEST_KEY", "TOUCH_EVERY", "UNSIGNED", "Row")
+__all__ = ("INLINE_BYTES", "LONGEST_KEY", "TOUCH_EVERY", "UNSIGNED", "Row", "signed")
 
 INLINE_BYTES = 65536
 """The largest blob that is stored within SQLite."""
@@ -34,3 +34,8 @@ class Row(NamedTuple):
     """The length of the whole blob, in bytes."""
     suspect: bool
     """Whether the machine went down, without a clean close, since it was written: deletes may have been undone."""
+
+
+def signed(number: int) -> int:
+    """Return an unsigned number of 64 bits as SQLite stores it."""
+    return number - 2**64 if number >= 2**63 else number

@@ -54,7 +54,7 @@ class Sql:
     SNAPSHOT = "BEGIN"
     COMMIT = "COMMIT"
     ROLLBACK = "ROLLBACK"
-    FIND = "SELECT blob, expires, version, attach, tags, epoch, touched FROM entry WHERE key = ?"
+    FIND = "SELECT blob, expires, version, attach, tags, epoch, touched, size FROM entry WHERE key = ?"
     READ = f"SELECT blob, {_META} FROM entry WHERE key = ?"
     HEADER = f"SELECT substr(blob, 1, ?2), {_META} FROM entry WHERE key = ?1"
     PAGE = f"SELECT blob, {_META}, key, id FROM entry WHERE id > ? ORDER BY id LIMIT ?"

@@ -9,38 +9,73 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import threading
 import weakref
+from math import inf
 from typing import TYPE_CHECKING
+
+from overdrive._core import _DiskSession
 
 from .schema import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .engine import Engine
+    from .engine import Engine, Rows
     from .shard import Handle, Shard
 
 __all__ = ("Session", "Sessions")
 
 _PATIENCE = 1.0
+_LONGEST = 86_400.0
 
 _every: weakref.WeakSet[Sessions] = weakref.WeakSet()
 
 
-class Session:
-    """What one thread has open. Whoever uses it, or closes it from outside, holds `lock`."""
+class Session(_DiskSession):
+    """What one thread has open.
 
-    __slots__ = ("__weakref__", "_errors", "_shards", "handles", "is_shut", "lock")
+    Its thread uses it with `in_use` set; whoever closes it from outside `bar`s it first, and both hold `lock`, except
+    for the quick way to one row, which looks at those two alone.
 
-    def __init__(self, shards: Sequence[Shard], errors: tuple[type[Exception], ...]) -> None:
+    While it is in use, its thread may come again, from a finalizer, a signal handler or `is_current`: a connection
+    that is in the middle of something is of no use then, so there is another session `inside` for that. Its
+    connections do not wait for locks, as it may be the thread itself that holds them.
+    """
+
+    __slots__ = ("_errors", "_is_inside", "_owner", "_shards", "inside", "is_shut", "lock")
+
+    def __init__(
+        self, shards: Sequence[Shard], errors: tuple[type[Exception], ...], *, is_inside: bool = False
+    ) -> None:
         self._shards = shards
         self._errors = errors
-        # Reentrant: what is asked in the middle of a transaction may read.
-        self.lock = threading.RLock()
+        self._is_inside = is_inside
+        self._owner = threading.get_ident()
+        self.lock = threading.RLock()  # reentrant: its thread may close the tier in the middle of an operation
+        self.inside: Session | None = None
         self.is_shut = False
-        self.handles: list[Handle | None] = [None] * len(shards)
+
+    def seize(self, timeout: float = inf) -> bool:
+        """Keep its thread from using it until `let_go`; whether that was possible.
+
+        It is not in the middle of an operation of the calling thread, or of one that takes longer than `timeout`
+        seconds.
+        """
+        if not self.lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX)):
+            return False
+        its_own = self._owner == threading.get_ident()
+        if self.bar(0.0 if its_own else min(timeout, _LONGEST)):
+            return True
+        self.let_go()
+        return False
+
+    def let_go(self) -> None:
+        """Let its thread go on."""
+        self.unbar()
+        self.lock.release()
 
     def handle(self, index: int) -> Handle:
         """Return the connection to a shard, opened if there is none to its current file."""
@@ -54,7 +89,7 @@ class Session:
             self.drop(index)
         if self.is_shut:
             raise ValueError("the disk tier was closed in the middle of an operation")
-        handle = self.handles[index] = shard.open()
+        handle = self.handles[index] = shard.open(waits=not self._is_inside)
         return handle
 
     def drop(self, index: int) -> None:
@@ -82,9 +117,13 @@ class Session:
             self.drop(index)
 
     def leak(self) -> None:
-        """Forget the connections without closing them."""
+        """Forget the connections without closing them; an operation that goes on is told so."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.handles))
-        self.handles = [None] * len(self.handles)
+        for handle in self.handles:
+            if handle is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle.connection))
+                handle.execute, handle.run = None, _refuse_in_child
+        self.handles[:] = [None] * len(self.handles)
 
     def __del__(self) -> None:
         self.close()  # its thread ended
@@ -96,7 +135,7 @@ class Sessions:
     def __init__(self, shards: Sequence[Shard], engine: Engine) -> None:
         self._shards = shards
         self._engine = engine
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._all: weakref.WeakSet[Session] = weakref.WeakSet()
         self._held: list[Session] = []
         self._closer: int | None = None
@@ -110,11 +149,19 @@ class Sessions:
         """Return the session of this thread."""
         session: Session | None = getattr(self.local, "session", None)
         if session is None:
-            if self._closer not in (None, threading.get_ident()):
-                raise ValueError("the disk tier is closed")
-            session = self.local.session = Session(self._shards, self._engine.errors)
-            with self._lock:
-                self._all.add(session)
+            session = self.local.session = self._new()
+        while session.in_use:
+            if session.inside is None:
+                session.inside = self._new(is_inside=True)
+            session = session.inside
+        return session
+
+    def _new(self, *, is_inside: bool = False) -> Session:
+        if self._closer not in (None, threading.get_ident()):
+            raise ValueError("the disk tier is closed")
+        session = Session(self._shards, self._engine.errors, is_inside=is_inside)
+        with self._lock:
+            self._all.add(session)
         return session
 
     def close(self) -> None:
@@ -122,36 +169,47 @@ class Sessions:
         with self._lock:
             sessions = list(self._all)
         for session in sessions:
-            with session.lock:
+            if session.seize():
                 session.close()
+                session.let_go()
 
     def shut(self) -> None:
-        """Close every connection for good; from here on only the calling thread may open new ones."""
+        """Close every connection for good; from here on only the calling thread may open new ones.
+
+        Those of an operation in the middle of which it is called are closed at its end.
+        """
         self._closer = threading.get_ident()
         with self._lock:
             sessions = list(self._all)
         for session in sessions:
-            with session.lock:
-                session.is_shut = True
+            session.is_shut = True
+            if session.seize():
                 session.close()
+                session.let_go()
         self._forget_mine()
 
     def _forget_mine(self) -> None:
-        """Have the calling thread start a new session."""
-        vars(self.local).pop("session", None)
+        """Have the calling thread start a new session, inside those that are in use."""
+        session: Session | None = getattr(self.local, "session", None)
+        if session is None or not session.in_use:
+            vars(self.local).pop("session", None)
+            return
+        while session.inside is not None and session.inside.in_use:
+            session = session.inside
+        session.inside = None
 
     def hold(self) -> None:
         """Close every connection and keep threads from opening new ones until `release`."""
         self._lock.acquire()
         for session in list(self._all):
-            if session.lock.acquire(timeout=_PATIENCE):
+            if session.seize(_PATIENCE):
                 session.close()
                 self._held.append(session)
 
     def release(self) -> None:
         """Let the threads go on, in the process that forked."""
         for session in self._held:
-            session.lock.release()
+            session.let_go()
         self._held = []
         self._lock.release()
 
@@ -164,9 +222,13 @@ class Sessions:
                 session.leak()
         self._held = []
         self._all = weakref.WeakSet()
-        self._forget_mine()
-        self._lock = threading.Lock()
+        vars(self.local).pop("session", None)
+        self._lock = threading.RLock()
         self.pid = os.getpid()
+
+
+def _refuse_in_child(*_: object) -> Rows:
+    raise OSError(errno.EIO, "this process was forked in the middle of the operation")
 
 
 _holding: list[Sessions] = []

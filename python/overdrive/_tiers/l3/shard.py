@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .directory import Directory
-    from .engine import Argument, Connection, Cursor, Engine
+    from .engine import Argument, Connection, Cursor, Engine, Rows
 
 __all__ = ("DamagedShard", "Handle", "Shard")
 
@@ -46,7 +46,7 @@ class Handle:
     def __init__(self, connection: Connection, generation: int) -> None:
         self.connection = connection
         self.generation = generation
-        self.run = connection.run
+        self.run: Callable[..., Rows] = connection.run
         self.execute: Callable[[str, Sequence[Argument]], Cursor] | None = connection.execute
 
 
@@ -68,8 +68,8 @@ class Shard:
         self._inode: tuple[int, int] | None = None
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
 
-    def open(self) -> Handle:
-        """Open a connection, making the file if there is none.
+    def open(self, *, waits: bool = True) -> Handle:
+        """Open a connection, making the file if there is none; whether it waits while others lock the file.
 
         Raises:
             ConfigError: the file is of an unknown format, or not ours.
@@ -79,7 +79,7 @@ class Shard:
         with self._lock:
             self._make()
             generation = self.generation
-            connection = self._engine.connect(str(self.path), self._busy_ms)
+            connection = self._engine.connect(str(self.path), self._busy_ms if waits else 0)
             try:
                 self._set_up(connection)
             except BaseException:
@@ -102,15 +102,20 @@ class Shard:
         self._lock = threading.RLock()
         self._handles = weakref.WeakSet()
 
-    def notice_replacement(self) -> None:
-        """Start a new generation if another process set the file aside."""
+    def notice_replacement(self) -> bool:
+        """Start a new generation if another process set the file aside, and return whether it did."""
         try:
             found = self.path.stat()
+            inode = found.st_dev, found.st_ino
+        except FileNotFoundError:
+            inode = None  # set aside, and nobody has needed another one yet
         except OSError:
-            return  # the next operation says what is wrong
-        if (found.st_dev, found.st_ino) != self._inode:
-            with self._lock:
-                self._end_generation()
+            return False  # the next operation says what is wrong
+        if inode == self._inode:
+            return False
+        with self._lock:
+            self._end_generation()
+        return True
 
     def set_aside(self, generation: int, *, keep: bool = True) -> bool:
         """Replace the file by an empty one; the damaged one is renamed, or removed if it is not to be kept.

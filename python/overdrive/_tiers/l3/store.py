@@ -23,7 +23,7 @@ from .condition import Condition, State
 from .directory import Directory
 from .doomed import Doomed
 from .engine import Fault, choose
-from .row import INLINE_BYTES, LONGEST_KEY, TOUCH_EVERY, Row
+from .row import INLINE_BYTES, LONGEST_KEY, TOUCH_EVERY, Row, signed
 from .schema import TABLES, Sql
 from .sessions import Sessions
 from .shard import DamagedShard, Handle, Shard
@@ -63,7 +63,10 @@ class Store(_DiskTier):
         self._blobs = Blobs(self._directory.root / "blob")
         self._ballast = Ballast(self._directory.root / "ballast")
         self._events: Counter[str] = Counter()
-        self._events_lock = threading.Lock()
+        # Here, and for other locks of the tier: a finalizer or a signal handler of this thread may need it again.
+        self._events_lock = threading.RLock()
+        self._look_lock = threading.RLock()
+        self._looks = 0
         self._shards: list[Shard] = []
         self._sessions = Sessions(self._shards, self._engine)
         super().__init__(
@@ -126,6 +129,7 @@ class Store(_DiskTier):
             with session.lock:
                 generation = self._shards[index].generation
                 try:
+                    session.in_use = True
                     handle = session.handle(index)
                     generation = handle.generation
                     try:
@@ -140,6 +144,10 @@ class Store(_DiskTier):
                     fault = self._fault(error)
                     if fault not in (Fault.BUSY, Fault.FULL):
                         session.drop(index)
+                finally:
+                    session.in_use = False
+                    if session.is_shut:  # in the middle of this
+                        session.close()
             if not self._react(index, fault, failure, generation, frees=frees) or not tries_left:
                 break
         return None
@@ -190,9 +198,14 @@ class Store(_DiskTier):
         self._look()
 
     def _look(self) -> None:
-        state = self._condition.state
-        self._attention = self._closed or state is State.OFF or bool(len(self._doomed))
-        self._shedding = self._attention or state is not State.OK
+        with self._look_lock:
+            self._looks += 1
+            this = self._looks
+            state = self._condition.state
+            attention = self._closed or state is State.OFF or bool(len(self._doomed))
+            if this == self._looks:  # else another look was taken in the middle of this one
+                self._attention = attention
+                self._shedding = attention or state is not State.OK
 
     def _note(self, event: str, times: int = 1) -> None:
         if times:
@@ -226,7 +239,7 @@ class Store(_DiskTier):
             self._finish_deletes()
         elif self._condition.probe_is_due() and not self._sessions.carried_over:
             try:
-                if not self._entered:
+                if not self._entered or not self._directory.root.exists():
                     self._enter()
                 if not all(self._attempt(index, _write_something) for index in range(self._count)):
                     return
@@ -255,7 +268,7 @@ class Store(_DiskTier):
                 for key in keys:
                     handle.run(Sql.DELETE, (key,))
                 for tag in tags:
-                    handle.run(Sql.DELETE_TAG, (tag,))
+                    handle.run(Sql.DELETE_TAG, (signed(tag),))
                 handle.run(Sql.COMMIT)
                 return True
 
@@ -282,7 +295,8 @@ class Store(_DiskTier):
 
     def _after_fork(self) -> None:
         """Start over in a forked child."""
-        self._events_lock = threading.Lock()
+        self._events_lock = threading.RLock()
+        self._look_lock = threading.RLock()
         self._condition.after_fork()
         self._doomed.after_fork()
         for shard in self._shards:

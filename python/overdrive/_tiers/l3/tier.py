@@ -15,10 +15,10 @@ from zlib import crc32
 from overdrive.exceptions import ConfigError
 
 from .condition import State
-from .entries import Entries, checked_job, checked_tags, signed
+from .entries import Entries, checked_job, checked_tags
 from .exits import closes_at_exit
 from .report import DiskHealth, DiskStats
-from .row import TOUCH_EVERY, Row
+from .row import INLINE_BYTES, TOUCH_EVERY, Row, signed
 from .schema import Sql
 from .store import clear
 from .writer import Writer
@@ -108,14 +108,13 @@ class DiskTier(Entries):
         """Answer a `get`, whatever it takes."""
         if self._attention and not self._is_readable():
             return None
+        now = self._clock()
+        self._notice(now)
         rows = self._attempt(crc32(key) % self._count, lambda handle: handle.run(Sql.READ, (key,)))
         row = None
         try:
             if rows:
                 expires, touched = rows[0][1], rows[0][-2]
-                now = self._clock()
-                if now >= self._notice_at:
-                    self._notice(now)
                 if expires <= now:  # type: ignore[operator]
                     self._add_counts(misses=1, expired=1)
                     return None
@@ -131,12 +130,13 @@ class DiskTier(Entries):
         """Return the entry of `key` with only the `first` bytes of its blob; None as `get` does."""
         if self._attention and not self._is_readable():
             return None
+        now = self._clock()
         rows = self._attempt(crc32(key) % self._count, lambda handle: handle.run(Sql.HEADER, (key, first)))
         if not rows:
             return None
         try:
             expires = rows[0][1]
-            if not isinstance(expires, float) or expires <= self._clock():
+            if not isinstance(expires, float) or expires <= now:
                 return None
             return self._entry(key, rows[0], first)
         except (TypeError, ValueError, struct.error):
@@ -152,6 +152,7 @@ class DiskTier(Entries):
         if self._attention and not self._is_readable():
             return found
         now = self._clock()
+        self._notice(now)
         for index, group in by_shard.items():
 
             def operation(handle: Handle, group: list[bytes] = group) -> list[Rows]:
@@ -161,7 +162,7 @@ class DiskTier(Entries):
                 return rows
 
             for key, rows in zip(group, self._attempt(index, operation) or (), strict=False):
-                row = self._live(key, rows[0]) if rows else None
+                row = self._live(key, rows[0], now) if rows else None
                 self._add_counts(hits=row is not None, misses=row is None)
                 if row is not None:
                     found[key] = row
@@ -187,17 +188,18 @@ class DiskTier(Entries):
                 rows = self._attempt(index, lambda handle, last=last: handle.run(Sql.PAGE, (last, _PAGE)))  # type: ignore[misc]
                 if not rows:
                     break
+                now = self._clock()
                 for *stored, key, identity in rows:
                     last = cast("int", identity)
-                    row = self._live(cast("bytes", key), stored)
+                    row = self._live(cast("bytes", key), stored, now)
                     if row is not None:
                         yield cast("bytes", key), row
 
-    def _live(self, key: bytes, stored: Sequence[object]) -> Row | None:
+    def _live(self, key: bytes, stored: Sequence[object], now: float) -> Row | None:
         """Build what is returned for a row; None if its time is over, or it is damaged."""
         try:
             expires = stored[1]
-            return self._entry(key, stored, None) if expires > self._clock() else None  # type: ignore[operator]
+            return self._entry(key, stored, None) if expires > now else None  # type: ignore[operator]
         except (TypeError, ValueError, struct.error):
             self._note("rows_damaged")
             return None
@@ -258,9 +260,14 @@ class DiskTier(Entries):
             job = checked_job(key, blob, expires, version, attach, tags)
             if self._shedding and not self._is_writable():
                 return False
-            job.is_current = is_current
+            self._notice(self._clock())
             self._writer.cancel((key,))
-            done = self._store_all(crc32(key) % self._count, (job,)) == 1
+            index = crc32(key) % self._count
+            if is_current is not None or job.tags or len(job.blob) > INLINE_BYTES:
+                job.is_current = is_current
+                done = self._store_all(index, (job,)) == 1
+            else:
+                done = self._store_one(index, job)
             self._add_counts(writes=done)
         self._unchecked += 1
         if self._unchecked >= self._check_every:

@@ -35,6 +35,7 @@ _CHECKPOINT_EVERY = 4096
 """After how many writes the WALs are moved into the files, so that those who write do not have to wait for that."""
 _LONG_WAL = 4 << 20
 _MOST_TOUCHED = 4096
+_LONGEST_TOUCHED = 60.0
 _SWEPT_AT_START = 10_000
 _YOUNG = 3600.0
 
@@ -67,6 +68,7 @@ class Upkeep(Store):
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._touched: dict[bytes, int] = {}
+        self._touched_since = inf
         self._random = random.Random()
         self._swept = False
         # One thread at a time: what another one is about to write as read must not look unread.
@@ -131,14 +133,20 @@ class Upkeep(Store):
         return removed
 
     def _touch(self, key: bytes, now: float) -> None:
-        """Remember that an entry was read; the times are written together."""
+        """Remember that an entry was read; the times are written together, of many entries or after a minute."""
         if len(self._touched) < _MOST_TOUCHED:
             self._touched[key] = int(now)
-        if len(self._touched) == _MOST_TOUCHED:
+        if self._touched_since == inf:
+            self._touched_since = now
+        if self._are_to_be_written(now):
             self._writer.wake()
+
+    def _are_to_be_written(self, now: float) -> bool:
+        return len(self._touched) >= _MOST_TOUCHED or now - self._touched_since >= _LONGEST_TOUCHED
 
     def _write_touched(self) -> None:
         with self._upkeep:
+            self._touched_since = inf
             touched, self._touched = self._touched, {}
             self._write_read_times(touched)
 
@@ -180,7 +188,7 @@ class Upkeep(Store):
             self._finish_deletes()
         if self._condition.state is State.FULL:
             self._relieve()
-        if len(self._touched) >= _MOST_TOUCHED:
+        if self._are_to_be_written(self._clock()):
             self._write_touched()
         if self._unchecked >= self._check_every:
             self._not_checkpointed += self._unchecked

@@ -74,6 +74,7 @@ class Writer:
         self._tidy = tidy
         self._max_jobs = max_jobs
         self._max_bytes = max_bytes
+        # Reentrant: finalizers and signal handlers may use the queue in the middle of what is done here.
         self._changed = threading.Condition()
         self._waiting: OrderedDict[bytes, Job] = OrderedDict()
         self._bytes = 0
@@ -134,16 +135,16 @@ class Writer:
             doomed = set(keys)
             for key in doomed.intersection(self._waiting):
                 self._remove(key)
-            for batch in self._in_flight:
+            for batch in list(self._in_flight):
                 for job in batch:
                     job.cancelled |= job.key in doomed
 
     def cancel_if(self, is_doomed: Callable[[Job], bool]) -> None:
         """The same for jobs of which `is_doomed` is true."""
         with self._changed:
-            for job in [job for job in self._waiting.values() if is_doomed(job)]:
+            for job in [job for job in list(self._waiting.values()) if is_doomed(job)]:
                 self._remove(job.key)
-            for batch in self._in_flight:
+            for batch in list(self._in_flight):
                 for job in batch:
                     job.cancelled |= is_doomed(job)
 
@@ -198,7 +199,9 @@ class Writer:
         return len(self._waiting) + sum(map(len, self._in_flight))
 
     def _remove(self, key: bytes) -> None:
-        self._bytes -= len(self._waiting.pop(key).blob)
+        job = self._waiting.pop(key, None)
+        if job is not None:
+            self._bytes -= len(job.blob)
 
     def _start(self) -> None:
         if self._thread is None:
@@ -234,12 +237,17 @@ class Writer:
     def _take(self) -> list[Job]:
         """Take the oldest jobs, which are in flight then; the lock is held."""
         batch: list[Job] = []
+        if self._waiting:
+            self._in_flight.append(batch)  # before it takes any: `is_idle` looks without the lock
         while self._waiting and len(batch) < _BATCH:
-            _, job = self._waiting.popitem(last=False)
+            try:
+                _, job = self._waiting.popitem(last=False)
+            except KeyError:  # in between a finalizer took what there was
+                break
             self._bytes -= len(job.blob)
             batch.append(job)
-        if batch:
-            self._in_flight.append(batch)
+        if not self._waiting:
+            self._bytes = 0  # whatever finalizers added and removed in between
         return batch
 
     def _note(self, jobs: list[Job], committed: int) -> None:

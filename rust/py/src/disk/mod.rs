@@ -2,14 +2,15 @@
 //!
 //! What is not plain (no connection yet, a file that was replaced, an error, a value in a file of its own,
 //! a column that is not as it was written) is done in Python. SQLite is
-//! called through the cursors of the engine, so Python code may run in between; nothing is locked here but
-//! the session, by its own lock, whose other users close it.
+//! called through the cursors of the engine, so Python code may run in between: nothing is locked then, and
+//! the session that is held turns others away, this thread included.
+
+mod session;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
-use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
@@ -17,27 +18,53 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::memo::Counter;
 
+pub use session::Session;
+
 type Any<'py> = Bound<'py, PyAny>;
 
-/// What is read of a row: blob, expires, version, attach, tags, epoch, touched.
-const COLUMNS: usize = 7;
-/// What is returned for one has these: blob, expires, version, attach, tags, size, suspect.
-const FIELDS: usize = 7;
+/// What is read of a row: blob, expires, version, attach, tags, epoch, touched, size.
+const COLUMNS: usize = 8;
+/// Beyond this, in seconds, a clock tells no time that a row can hold.
+const LATEST: f64 = (1_u64 << 53) as f64;
+/// How long ahead the next look for replaced shards can be, in seconds.
+const MOST_AHEAD: f64 = 60.0;
 
 /// What does not change once a tier is set up.
 struct Plan {
-    /// A `threading.local`, whose `session` has the lock and the connections of a thread.
-    local: Py<PyAny>,
-    clock: Py<PyAny>,
-    /// A tuple of exceptions: what the disk does, and not the program.
-    faults: Py<PyTuple>,
+    /// The objects that are called, as `Role` numbers them. A list, because the clock may hold the tier, and
+    /// the collector empties lists.
+    objects: Py<PyList>,
     read: Py<PyString>,
     write: Py<PyString>,
-    /// A subclass of tuple without slots.
-    row: Py<PyType>,
     touch_every: f64,
     longest_key: usize,
     longest_blob: usize,
+}
+
+/// Where an object is in the list of a plan.
+#[derive(Clone, Copy)]
+enum Role {
+    /// A `threading.local`, whose `session` has the connections of a thread.
+    Local,
+    Clock,
+    /// A tuple of exceptions: what the disk does, and not the program.
+    Faults,
+    /// A subclass of tuple.
+    Row,
+    /// `tuple.__new__`.
+    NewTuple,
+}
+
+impl Plan {
+    fn object<'py>(&self, py: Python<'py>, role: Role) -> PyResult<Any<'py>> {
+        self.objects.bind(py).get_item(role as usize)
+    }
+
+    /// Seconds since the epoch; NaN if the clock tells nothing that a row can hold.
+    fn now(&self, py: Python<'_>) -> PyResult<f64> {
+        let now: f64 = self.object(py, Role::Clock)?.call0()?.extract()?;
+        Ok(if now.abs() < LATEST { now } else { f64::NAN })
+    }
 }
 
 /// The native part of `DiskTier`, which is documented there: single rows, and counts. Thread-safe.
@@ -94,28 +121,26 @@ impl DiskTier {
         longest_key: usize,
         longest_blob: usize,
     ) -> PyResult<()> {
-        // SAFETY: the type is alive; these fields of a type do not change once it is ready.
-        let is_plain_tuple = unsafe {
-            let class = row.as_type_ptr();
-            let base = &raw const ffi::PyTuple_Type;
-            ffi::PyType_IsSubtype(class, base.cast_mut()) != 0
-                && (*class).tp_basicsize == (*base).tp_basicsize
-                && (*class).tp_itemsize == (*base).tp_itemsize
-                && (*class).tp_dictoffset == 0
-                && (*class).tp_alloc.is_some()
-        };
-        if !is_plain_tuple {
-            return Err(PyValueError::new_err(
-                "row must be a subclass of tuple without slots",
-            ));
+        let py = row.py();
+        let tuple = py.get_type::<PyTuple>();
+        if !row.is_subclass(&tuple)? {
+            return Err(PyValueError::new_err("row must be a subclass of tuple"));
         }
+        let new = tuple.getattr(intern!(py, "__new__"))?;
+        let objects = PyList::new(
+            py,
+            [
+                local.bind(py),
+                clock.bind(py),
+                faults.bind(py).as_any(),
+                row.as_any(),
+                &new,
+            ],
+        )?;
         let plan = Plan {
-            local,
-            clock,
-            faults,
+            objects: objects.unbind(),
             read,
             write,
-            row: row.clone().unbind(),
             touch_every,
             longest_key,
             longest_blob,
@@ -131,6 +156,10 @@ impl DiskTier {
         if !this.attention() {
             match this.find(key)? {
                 Found::Row(row) => return Ok(row),
+                Found::Unread(row, now) => {
+                    slf.call_method1(intern!(slf.py(), "_touch"), (key, now))?;
+                    return Ok(row);
+                }
                 Found::Nothing => return Ok(slf.py().None().into_bound(slf.py())),
                 Found::Unknown => {}
             }
@@ -153,7 +182,7 @@ impl DiskTier {
         else {
             return Ok(false);
         };
-        let Ok(version) = version.extract::<u64>() else {
+        let Ok(Ok(version)) = version.cast_exact::<PyInt>().map(|v| v.extract::<u64>()) else {
             return Ok(false);
         };
         let size = content.as_bytes().len();
@@ -166,7 +195,10 @@ impl DiskTier {
         if !is_plain {
             return Ok(false);
         }
-        let now: f64 = plan.clock.bind(py).call0()?.extract()?;
+        let now = plan.now(py)?;
+        if self.is_to_notice(now) {
+            return Ok(false);
+        }
         let arguments = || {
             (
                 key,
@@ -228,7 +260,8 @@ impl DiskTier {
         self.attention.store(wanted, Ordering::Release);
     }
 
-    /// From when on, in seconds of the clock, `get` leaves the next hit to `_find`.
+    /// From when on, in seconds of the clock, everything is left to the careful way, which sees whether shards were
+    /// replaced.
     #[getter(_notice_at)]
     fn notice_at(&self) -> f64 {
         f64::from_bits(self.notice_at.load(Ordering::Relaxed))
@@ -260,19 +293,18 @@ impl DiskTier {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(plan) = self.plan.get() {
-            visit.call(&plan.local)?;
-            visit.call(&plan.clock)?;
-            visit.call(&plan.faults)?;
-            visit.call(&plan.row)?;
+        match self.plan.get() {
+            Some(plan) => visit.call(&plan.objects),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 /// What a look for a row says.
 enum Found<'py> {
     Row(Any<'py>),
+    /// One that was last noted as read too long before now.
+    Unread(Any<'py>, f64),
     /// There is none, or its time is over; counted as a miss.
     Nothing,
     /// That takes more than reading.
@@ -288,6 +320,13 @@ impl DiskTier {
         })
     }
 
+    /// Whether it is time to see if shards were replaced; also if that was to be long ahead of a clock that was
+    /// set back, or if the clock does not tell.
+    fn is_to_notice(&self, now: f64) -> bool {
+        let ahead = self.notice_at() - now;
+        !(ahead > 0.0 && ahead < MOST_AHEAD)
+    }
+
     /// Looks for the row of a key.
     fn find<'py>(&self, key: &Any<'py>) -> PyResult<Found<'py>> {
         let py = key.py();
@@ -299,13 +338,13 @@ impl DiskTier {
         let Some(rows) = rows.and_then(|rows| rows.cast_into_exact::<PyList>().ok()) else {
             return Ok(Found::Unknown);
         };
+        let now = plan.now(py)?;
+        if self.is_to_notice(now) {
+            return Ok(Found::Unknown);
+        }
         if rows.is_empty() {
             self.misses.add(1);
             return Ok(Found::Nothing);
-        }
-        let now: f64 = plan.clock.bind(py).call0()?.extract()?;
-        if now >= self.notice_at() {
-            return Ok(Found::Unknown);
         }
         let stored = rows.get_item(0)?;
         let Some(found) = stored.cast_exact::<PyTuple>().ok().and_then(Stored::of) else {
@@ -316,12 +355,14 @@ impl DiskTier {
             self.expired.add(1);
             return Ok(Found::Nothing);
         }
-        if now - found.touched as f64 > plan.touch_every {
-            return Ok(Found::Unknown);
-        }
+        let is_unread = now - found.touched as f64 > plan.touch_every;
         let row = self.made(plan, found)?;
         self.hits.add(1);
-        Ok(Found::Row(row))
+        Ok(if is_unread {
+            Found::Unread(row, now)
+        } else {
+            Found::Row(row)
+        })
     }
 
     /// Runs a statement on the shard of a key and returns its rows; `None` if it has to be done otherwise.
@@ -333,17 +374,23 @@ impl DiskTier {
         arguments: impl FnOnce() -> PyResult<Bound<'py, PyTuple>>,
     ) -> PyResult<Option<Any<'py>>> {
         let py = key.py();
-        let Some(session) = plan.local.bind(py).getattr_opt(intern!(py, "session"))? else {
+        let local = plan.object(py, Role::Local)?;
+        let Some(session) = local.getattr_opt(intern!(py, "session"))? else {
+            return Ok(None);
+        };
+        let session = session.cast::<Session>()?.get();
+        let Some(held) = session.hold() else {
             return Ok(None);
         };
         let shard = crc32fast::hash(key.as_bytes()) % self.shards();
-        let lock = session.getattr(intern!(py, "lock"))?;
-        lock.call_method0(intern!(py, "acquire"))?;
-        let outcome = executed(&session, shard as usize, statement, arguments);
-        lock.call_method0(intern!(py, "release"))?;
+        let outcome = match held.handle(py, shard as usize) {
+            Some(handle) => executed(&handle, statement, arguments),
+            None => Ok(None),
+        };
+        drop(held);
         match outcome {
             // It is tried once more where faults are looked into.
-            Err(error) if error.matches(py, &plan.faults)? => Ok(None),
+            Err(error) if error.matches(py, plan.object(py, Role::Faults)?)? => Ok(None),
             outcome => outcome,
         }
     }
@@ -351,49 +398,28 @@ impl DiskTier {
     /// The row as it is returned.
     fn made<'py>(&self, plan: &Plan, found: Stored<'py>) -> PyResult<Any<'py>> {
         let py = found.blob.py();
-        let suspect = found.epoch != self.epoch();
-        let size = found.blob.as_bytes().len().into_pyobject(py)?;
-        let fields: [Any<'py>; FIELDS] = [
-            found.blob.into_any(),
+        let fields = (
+            found.blob,
             found.expires_object,
-            (found.version as u64).into_pyobject(py)?.into_any(),
+            found.version as u64,
             found.attach,
-            found.tags.into_any(),
-            size.into_any(),
-            suspect.into_pyobject(py)?.to_owned().into_any(),
-        ];
-        let class = plan.row.bind(py).as_type_ptr();
-        // SAFETY: the class is a tuple and nothing else, as `__init__` saw; every item of the new
-        // object is set, once, before anybody else sees it.
-        unsafe {
-            let Some(alloc) = (*class).tp_alloc else {
-                unreachable!("seen by `__init__`")
-            };
-            let row = Bound::from_owned_ptr_or_err(py, alloc(class, FIELDS as ffi::Py_ssize_t))?;
-            for (at, field) in fields.into_iter().enumerate() {
-                ffi::PyTuple_SET_ITEM(row.as_ptr(), at as ffi::Py_ssize_t, field.into_ptr());
-            }
-            Ok(row)
-        }
+            found.tags,
+            found.size,
+            found.epoch != self.epoch(),
+        )
+            .into_pyobject(py)?;
+        let row = plan.object(py, Role::Row)?;
+        plan.object(py, Role::NewTuple)?.call1((row, fields))
     }
 }
 
-/// Runs a statement through the session's connection to a shard, whose lock is held.
+/// Runs a statement through a connection of a session that is held.
 fn executed<'py>(
-    session: &Any<'py>,
-    shard: usize,
+    handle: &Any<'py>,
     statement: &Bound<'py, PyString>,
     arguments: impl FnOnce() -> PyResult<Bound<'py, PyTuple>>,
 ) -> PyResult<Option<Any<'py>>> {
-    let py = session.py();
-    let handles = session.getattr(intern!(py, "handles"))?;
-    let handle = match handles.cast_exact::<PyList>() {
-        Ok(handles) if shard < handles.len() => handles.get_item(shard)?,
-        _ => return Ok(None),
-    };
-    if handle.is_none() {
-        return Ok(None);
-    }
+    let py = handle.py();
     let execute = handle.getattr(intern!(py, "execute"))?;
     if execute.is_none() {
         return Ok(None);
@@ -412,6 +438,7 @@ struct Stored<'py> {
     tags: Bound<'py, PyTuple>,
     epoch: i64,
     touched: i64,
+    size: Any<'py>,
 }
 
 impl<'py> Stored<'py> {
@@ -429,6 +456,14 @@ impl<'py> Stored<'py> {
                 .ok()
         };
         let blob = column(0)?.cast_into_exact::<PyBytes>().ok()?;
+        let size = column(7)?;
+        let is_whole = |size: &Any<'py>| {
+            size.extract::<usize>()
+                .is_ok_and(|size| size == blob.as_bytes().len())
+        };
+        if !(size.is_exact_instance_of::<PyInt>() && is_whole(&size)) {
+            return None;
+        }
         let expires_object = column(1)?;
         let expires = expires_object.cast_exact::<PyFloat>().ok()?.value();
         let attach = column(3)?;
@@ -456,6 +491,7 @@ impl<'py> Stored<'py> {
             tags,
             epoch: number(5)?,
             touched: number(6)?,
+            size,
         })
     }
 }
