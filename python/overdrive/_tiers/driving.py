@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import allocate_lock
+from _thread import RLock
 from inspect import isawaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
@@ -212,7 +212,7 @@ def running_loop() -> AbstractEventLoop | None:
 
 
 _executor: ThreadPoolExecutor | None = None
-_lock = allocate_lock()
+_lock = RLock()
 
 
 def pool() -> ThreadPoolExecutor:
@@ -232,7 +232,7 @@ def pool() -> ThreadPoolExecutor:
 
 def _after_fork_in_child() -> None:
     global _executor, _lock
-    _executor, _lock = None, allocate_lock()  # its threads belong to the parent
+    _executor, _lock = None, RLock()  # its threads belong to the parent
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from overdrive._memoize.lifetimes import Verdict
 from overdrive._tiers import writing
 from overdrive._tiers.loading import verdict_of
+from overdrive._tiers.own_loads import OwnLoad
 from overdrive._tiers.reading import RedisAnswer, described, judge_blob, read
 from overdrive.exceptions import TierUnavailable
 
@@ -133,7 +134,8 @@ async def _load_absent(
             epoch = max((reply.clock for reply in replies), default=0)
     values: dict[Hashable, Any] = {}
     if granted:
-        values = await _load(tiers, io, granted, loader, token if is_leased else None, epoch, is_alone=is_alone)
+        with OwnLoad(tiers, granted):
+            values = await _load(tiers, io, granted, loader, token if is_leased else None, epoch, is_alone=is_alone)
     for ask in others:  # another instance loads them, or has just done so
         ask.loader = _one_of(loader, io)
         try:

@@ -22,6 +22,7 @@ from overdrive._tiers.context import NOT_MODIFIED, LoadContext
 from overdrive._tiers.driving import log_failure
 from overdrive._tiers.found import Found
 from overdrive._tiers.names import PRIVATE, tag_hash, tag_name
+from overdrive._tiers.own_loads import OwnLoad, is_own_load
 from overdrive._tiers.promoting import promote
 from overdrive._tiers.stats import L2_HIT
 from overdrive._tiers.terms import names_of_tags
@@ -277,8 +278,12 @@ def _version(blob: bytes | memoryview) -> bytes:
     return bytes(blob[VERSION])
 
 
-async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> _Lease | Found | None:
+async def _take_lease(
+    tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer, *, may_wait: bool
+) -> _Lease | Found | None:
     """Return the lease to load a key; or the value, which somebody else has loaded; or `None` to load without.
+
+    `may_wait` says that it is not the caller itself, further out, who has the lease.
 
     Raises:
         TierUnavailable: Redis does not answer.
@@ -313,7 +318,7 @@ async def _take_lease(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: 
         elif old is not None and old.may_stand_in(tiers.wall(), ask.terms.options.stale):
             tiers.tally.count("stale_served")
             return old.as_stale()
-        elif tiers.now() >= deadline:
+        elif not may_wait or tiers.now() >= deadline:
             return None
         else:
             await io.sleep(uniform(_SHORTEST_LOOK, _LONGEST_LOOK))
@@ -330,11 +335,21 @@ def _longest_wait(tiers: Tiers, ask: Ask) -> float:
 
 async def _load(tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer) -> Found:
     """Load a key, unless another instance does, and store what comes of it; or fall back on an old value."""
+    may_wait = not is_own_load(tiers, ask.key)
+    if tiers.backplane is None:
+        return await _load_as_one(tiers, io, ask, old, redis, may_wait=may_wait)
+    with OwnLoad(tiers, (ask,)):
+        return await _load_as_one(tiers, io, ask, old, redis, may_wait=may_wait)
+
+
+async def _load_as_one(
+    tiers: Tiers, io: IO, ask: Ask, old: Found | None, redis: RedisAnswer, *, may_wait: bool
+) -> Found:
     lease: _Lease | None = None
-    running = tiers.overdue.find(ask, io)
+    running = tiers.overdue.find(ask, io) if may_wait else None
     if redis.answers and running is None:
         try:
-            taken = await _take_lease(tiers, io, ask, old, redis)
+            taken = await _take_lease(tiers, io, ask, old, redis, may_wait=may_wait)
         except TierUnavailable as error:
             tiers.note_unavailable(error)
             redis = _SILENT
@@ -451,7 +466,8 @@ async def _call_loader(tiers: Tiers, io: IO, ask: Ask, old: Found | None, *, epo
         kwargs = {**kwargs, ask.context_name: context}
     start = tiers.now()
     try:
-        value = await io.call(loader, *ask.args, **kwargs)
+        with OwnLoad(tiers, (ask,)):  # also where it goes on for longer than its caller waits
+            value = await io.call(loader, *ask.args, **kwargs)
     except BaseException:
         tiers.tally.count("load_errors")
         tiers.tally.count("load_seconds", tiers.now() - start)

@@ -49,14 +49,15 @@ class Tally:
         (1, 0.25, 0)
     """
 
-    __slots__ = ("__weakref__", "_before", "_ended", "_live", "_lock", "_own", "_past")
+    __slots__ = ("__weakref__", "_before", "_ended", "_folds", "_live", "_lock", "_own", "_past")
 
     def __init__(self) -> None:
         self._own = _Own()
         self._live: dict[ref[_Alive], _Counts] = {}
         # What is in here is in `_live`, too, until `_fold`: so it is in one of them whenever somebody looks.
         self._ended: deque[ref[_Alive]] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may count, or read, in the middle of it
+        self._folds = 0
         # Of threads that have ended; and what there was when `reset` was called last.
         self._past: Counter[Any] = Counter()
         self._before: Counter[Any] = Counter()
@@ -98,14 +99,18 @@ class Tally:
     def _fold(self) -> None:
         """Add up the counts of threads that have ended. Called with the lock held."""
         while self._ended:
+            self._folds += 1
             self._past.update(self._live.pop(self._ended.popleft()))
 
     def _total(self) -> Counter[Any]:
-        self._fold()
-        total = self._past.copy()
-        for counts in list(self._live.values()):
-            total.update(dict(counts))
-        return total
+        while True:
+            self._fold()
+            folds = self._folds
+            total = self._past.copy()
+            for counts in list(self._live.values()):
+                total.update(dict(counts))
+            if folds == self._folds:  # else a finalizer moved counts in between
+                return total
 
 
 _tallies: WeakSet[Tally] = WeakSet()
@@ -114,7 +119,7 @@ _tallies: WeakSet[Tally] = WeakSet()
 def _begin_in_child() -> None:
     for tally in list(_tallies):
         # Another thread may have held it, and is not here to let go.
-        tally._lock = threading.Lock()
+        tally._lock = threading.RLock()
         tally.reset()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Event, Lock
+from threading import Event, RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Arrivals:
     __slots__ = ("_lock", "_position", "_waiters")
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._position: StreamId | None = None
         self._waiters: set[_Waiter] = set()
 
@@ -43,7 +43,7 @@ class Arrivals:
         """Everything up to this entry is applied."""
         with self._lock:
             self._position = position
-            arrived = {waiter for waiter in self._waiters if waiter.stream_id <= position}
+            arrived = {waiter for waiter in list(self._waiters) if waiter.stream_id <= position}
             self._waiters -= arrived
         for waiter in arrived:
             waiter.arrived()

@@ -78,7 +78,7 @@ class Breaker:
         self._clock = clock
         self._jitter = jitter
         self._listeners: list[Callable[[Change], None]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._state: State = CLOSED
         self._permit = 1  # of this state; results of calls that were let through in another one do not count
         self._in_a_row = 0
@@ -183,7 +183,7 @@ class Breaker:
 
     def after_fork(self) -> None:
         """Make it usable in a process that was forked while another thread may have held its lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _slot(self, now: float) -> int:
         second = int(now)

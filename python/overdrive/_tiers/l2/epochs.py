@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TagEpochs:
         # Read without the lock, hence replaced as one; clocks are added to the table before `known` says so.
         self._state = _State({}, None, 0)
         self._generation = 0
-        self._lock = Lock()
+        self._lock = RLock()
 
     @property
     def known_clock(self) -> int:
@@ -83,7 +83,7 @@ class TagEpochs:
 
     def after_fork(self) -> None:
         """Know nothing, in a child process: a thread that is not here may have been changing the table."""
-        self._lock = Lock()
+        self._lock = RLock()
         self.forget()
 
     def reset(self, clock: int) -> None:
@@ -120,7 +120,8 @@ class TagEpochs:
         return Verdict(dead=False, unknown=hashes)
 
     def _learn(self, tag_hash: int, clock: int) -> None:
-        clocks, floor, known = self._state
+        state = self._state
+        clocks, floor, known = state
         clocks[tag_hash] = max(clock, clocks.get(tag_hash, 0))
         if len(clocks) > self._capacity:
             # An eighth at once, so that the search is paid for by many calls.
@@ -129,7 +130,11 @@ class TagEpochs:
             clocks = dict(by_clock[len(dropped) :])
             if floor is not None:
                 floor = max(floor, dropped[-1][1])
-        self._state = _State(clocks, floor, max(known, clock))
+        learned = _State(clocks, floor, max(known, clock))
+        if self._state is state:
+            self._state = learned
+        else:  # a finalizer had others learnt, or forgotten, in between
+            self._learn(tag_hash, clock)
 
     def _drop(self, floor: int | None, known: int) -> None:
         self._state = _State({}, floor, known)

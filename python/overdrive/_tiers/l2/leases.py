@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,7 +38,7 @@ class Leases:
         self._extend = extend
         self._period = lease_seconds * _EXTEND_AFTER
         self._held: dict[_Held, float] = {}  # since when
-        self._lock = Lock()
+        self._lock = RLock()
         self._wake = Event()
         self._thread: Thread | None = None
         self._pid = os.getpid()
@@ -62,7 +62,7 @@ class Leases:
 
     def _start(self) -> None:
         if self._pid != os.getpid():  # in the child of a fork: the lock and the thread are the parent's
-            self._lock, self._wake, self._thread, self._pid = Lock(), Event(), None, os.getpid()
+            self._lock, self._wake, self._thread, self._pid = RLock(), Event(), None, os.getpid()
         with self._lock:
             if self._thread is None and not self._is_closed:
                 self._thread = Thread(target=self._work, name="overdrive leases", daemon=True)

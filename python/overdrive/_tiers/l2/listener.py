@@ -177,7 +177,7 @@ class Listener:
 
     def _begin_process(self) -> None:
         """Have no thread, connection or position: at the start, and in the child of a fork."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closing = threading.Event()
         self._thread = None
         self._link = None
@@ -349,6 +349,8 @@ class Listener:
         with self._lock:
             if not (self._held or self._gap or self._closing.is_set()):
                 self._coherence.trust(poll_started + self.max_staleness)
+                if self._held or self._gap or self._closing.is_set():  # a finalizer ran in between
+                    self._coherence.trust(0.0)
 
     def _reported(self, names: list[bytes] | None) -> None:
         """Take in what the server reports; called while a poll waits, so that it precedes the trust of that poll."""

@@ -30,7 +30,7 @@ class Pool:
         self._route = route
         self._size: Final = size
         self._name = name
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()
         self._idle: list[Link] = []  # the last one used is the first one taken: the others may be closed by the server
         self._count = 0  # of all, idle or in use or about to be opened
         self._waiting = 0

@@ -81,7 +81,7 @@ class Recovery:
 
     def _prepare(self) -> None:
         # Also in a forked process, whose copies of locks may be held for good and whose thread is not there.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._draining = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -185,7 +185,7 @@ class Recovery:
         """Return the oldest items that are of one kind, and when they were added."""
         batch: dict[Item, int] = {}
         with self._lock:
-            for item, number in self._items.items():
+            for item, number in list(self._items.items()):  # a finalizer may add to them
                 if len(batch) == AT_ONCE or (batch and item[0] != next(iter(batch))[0]):
                     break
                 batch[item] = number

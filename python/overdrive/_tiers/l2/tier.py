@@ -135,7 +135,7 @@ class RedisTier:
         self._name = f"overdrive:{namespace}"
         self._closed = False
         self._denied: dict[str, str] = {}  # by the name of the step
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._calls: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._retries = 0
@@ -393,7 +393,7 @@ class RedisTier:
         # The connections are the parent's: here they are only let go of. Transports would tell the event loop, and
         # with it the parent's selector, so they are kept from being collected.
         _inherited.extend(self._lanes.values())
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.breaker.after_fork()
         self._pool.abandon()
         self._pool = Pool(self.route, self._max_connections, self._name)

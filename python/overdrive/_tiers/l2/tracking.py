@@ -13,7 +13,7 @@ are missed cannot be had again: every new connection suspects everything.
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Tracking:
         self._version_of = version_of
         self._capacity = capacity
         self._written: dict[bytes, int] = {}
-        self._lock = Lock()
+        self._lock = RLock()
         self.reports = 0
         self.own = 0
 
@@ -59,7 +59,7 @@ class Tracking:
 
     def after_fork(self) -> None:
         """Have written nothing, in a child process: a thread that is not here may have been changing the table."""
-        self._lock = Lock()
+        self._lock = RLock()
         self._written = {}
 
     def start(self, link: BackplaneLink, prefix: bytes) -> None:
@@ -78,7 +78,8 @@ class Tracking:
         keys = [name[len(values) :] for name in reported if name.startswith(values)]
         self.reports += len(keys)
         with self._lock:
-            written = {key: self._written.pop(key) for key in keys if key in self._written}
+            found = {key: self._written.pop(key, None) for key in keys}
+            written = {key: version for key, version in found.items() if version is not None}
         own = self._unchanged(written, values, ask) if written else set()
         self.own += len(own)
         return [key for key in keys if key not in own]

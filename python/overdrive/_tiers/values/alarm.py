@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from math import inf
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +32,7 @@ class Alarm:
     def __init__(self, namespace: str, clock: Callable[[], float] = monotonic) -> None:
         self._namespace: Final = namespace
         self._clock: Final = clock
-        self._lock: Final = Lock()
+        self._lock: Final = RLock()
         self._counts: Final[Counter[str]] = Counter()
         self._told: Final[dict[str, float]] = {}
         self._told_counts: Final[Counter[str]] = Counter()

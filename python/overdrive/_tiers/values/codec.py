@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import random
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -323,11 +323,15 @@ class _Versions:
     """Versions that grow: milliseconds, and 20 bits that keep the writers of a millisecond apart."""
 
     def __init__(self) -> None:
-        self._lock: Final = Lock()
+        self._lock: Final = RLock()
         self._last = 0
 
     def next(self, now_ms: int) -> int:
         """Above all that were given out before, also if the clock went backwards."""
         with self._lock:
-            version = self._last = max(now_ms << 20 | random.getrandbits(20), self._last + 1)
-            return version
+            while True:
+                last = self._last
+                version = max(now_ms << 20 | random.getrandbits(20), last + 1)
+                if last == self._last:  # else a finalizer was given one in between
+                    self._last = version
+                    return version
