@@ -102,6 +102,7 @@ async def tasks(cache: overdrive.TieredCache, seconds: float) -> int:
 
 def main(how: str, url: str, folder: str, seconds: str) -> None:
     """Print how much was done."""
+    faulthandler.enable()
     faulthandler.dump_traceback_later(float(seconds) * 2 + 20, exit=True)
     cache = overdrive.TieredCache(8, l2=None if url == "-" else url, l3=None if folder == "-" else folder)
     if how == "signals":

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 1.5
 
 
-@pytest.mark.parametrize("how", ["finalizers", "signals"])
+@pytest.mark.parametrize("how", ["finalizers", pytest.param("signals", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("tiers", ["memory", "disk", "redis", "redis and disk"])
 def test_a_cache_that_is_used_in_the_middle_of_itself_goes_on(
     how: str, tiers: str, start_server: Callable[..., Server], tmp_path: Path
