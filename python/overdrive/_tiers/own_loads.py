@@ -1,7 +1,7 @@
 """What a caller is loading itself, further out: it must not wait for the end of that.
 
-A loader may ask for the key that it loads, also through tasks and threads that it starts, and so may a finalizer or a
-signal handler that runs while a key is being loaded. The lease is then held by whoever would wait for it.
+A loader may ask for the key that it loads, a loader of many also through tasks that it starts, and so may a finalizer
+or a signal handler that runs while a key is being loaded. The lease is then held by whoever would wait for it.
 """
 
 from __future__ import annotations

@@ -213,22 +213,36 @@ def test_while_others_close_what_it_uses_a_thread_waits(filled: DiskTier) -> Non
     closer.join(20)
 
 
-def test_a_queue_is_not_idle_while_a_batch_is_taken_from_it() -> None:
+def test_a_job_is_always_where_a_delete_looks_for_it() -> None:
+    """At every change of the queue, and so in between, the job can be cancelled, and the queue is not idle."""
     seen: list[bool] = []
 
     class Spying(OrderedDict[bytes, Job]):
-        def popitem(self, last: bool = True) -> tuple[bytes, Job]:
-            item = super().popitem(last)
+        def pop(self, key: bytes, *default: Any) -> Any:
+            job = super().pop(key, *default)
             seen.append(writer.is_idle)
-            return item
+            writer.cancel([key])
+            seen.append(job.cancelled)
+            return job
 
-    writer = Writer(len, lambda: None, 10, 1000)
+    writer = Writer(lambda jobs: sum(job.is_wanted() for job in jobs), lambda: None, 10, 1000)
     writer._waiting = Spying()
     assert writer.put(Job(b"k", b"v", 1.0, 0, b"", ()))
     assert writer.flush(20)
     writer.close()
-    assert seen == [False]
+    assert seen == [False, True]
     assert writer.is_idle
+
+
+def test_a_delete_that_is_remembered_is_done_before_the_tier_is_clean(
+    filled: DiskTier, open_tier: Callable[..., DiskTier]
+) -> None:
+    other = same_shard(b"k", filled)
+    filled.put(other, b"other")
+    meanwhile(filled, lambda: filled.delete(other))
+    assert filled.stats().pending_deletes == 1
+    assert filled.close()
+    assert open_tier().get(other) is None
 
 
 def test_a_look_that_is_taken_in_the_middle_of_another_one_counts(tier: DiskTier) -> None:

@@ -122,7 +122,11 @@ class TagEpochs:
     def _learn(self, tag_hash: int, clock: int) -> None:
         state = self._state
         clocks, floor, known = state
-        clocks[tag_hash] = max(clock, clocks.get(tag_hash, 0))
+        newest = max(clock, clocks.get(tag_hash, 0))
+        if self._state is not state or clocks.get(tag_hash, 0) > newest:
+            self._learn(tag_hash, clock)  # a finalizer had others learnt in between
+            return
+        clocks[tag_hash] = newest
         if len(clocks) > self._capacity:
             # An eighth at once, so that the search is paid for by many calls.
             by_clock = sorted(clocks.items(), key=itemgetter(1))

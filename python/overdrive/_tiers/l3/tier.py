@@ -446,12 +446,14 @@ class DiskTier(Entries):
             return False
         written = self._writer.close(timeout)
         self._write_touched()
+        if len(self._doomed) and self._condition.state is not State.OFF:
+            self._finish_deletes()
         clean = False
         self._closed = True
         self._look()
         self._sessions.shut()
         try:
-            clean = self._directory.close(lambda: written and self._checkpoint_fully())
+            clean = self._directory.close(lambda: written and not len(self._doomed) and self._checkpoint_fully())
         except OSError:
             self._directory.forget()
         self._sessions.close()

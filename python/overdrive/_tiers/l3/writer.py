@@ -241,11 +241,16 @@ class Writer:
             self._in_flight.append(batch)  # before it takes any: `is_idle` looks without the lock
         while self._waiting and len(batch) < _BATCH:
             try:
-                _, job = self._waiting.popitem(last=False)
-            except KeyError:  # in between a finalizer took what there was
-                break
-            self._bytes -= len(job.blob)
-            batch.append(job)
+                key, job = next(iter(self._waiting.items()))
+            except (StopIteration, RuntimeError):  # in between a finalizer changed what there was
+                continue
+            batch.append(job)  # first, as a delete looks for it here and there
+            if self._waiting.get(key) is job:
+                self._remove(key)
+            else:
+                job.cancelled = True
+        if not batch:
+            self._in_flight = [other for other in self._in_flight if other is not batch]
         if not self._waiting:
             self._bytes = 0  # whatever finalizers added and removed in between
         return batch
