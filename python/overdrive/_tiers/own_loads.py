@@ -34,7 +34,8 @@ class OwnLoad:
         return not self._is_over and key in self._keys and self._tiers is tiers
 
     def __enter__(self) -> None:
-        self._before = _loads.get()
+        # Contexts are copied with what is over.
+        self._before = tuple(load for load in _loads.get() if not load._is_over)
         _loads.set((*self._before, self))
 
     def __exit__(
@@ -42,7 +43,8 @@ class OwnLoad:
     ) -> None:
         # Contexts that were copied from this one live on.
         self._is_over = True
-        _loads.set(self._before)
+        if _loads.get()[-1:] == (self,):  # else it is ended from outside, as a coroutine that is closed
+            _loads.set(self._before)
 
 
 _loads: ContextVar[tuple[OwnLoad, ...]] = ContextVar("overdrive_own_loads", default=())

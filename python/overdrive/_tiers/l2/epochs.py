@@ -122,11 +122,9 @@ class TagEpochs:
     def _learn(self, tag_hash: int, clock: int) -> None:
         state = self._state
         clocks, floor, known = state
-        newest = max(clock, clocks.get(tag_hash, 0))
-        if self._state is not state or clocks.get(tag_hash, 0) > newest:
-            self._learn(tag_hash, clock)  # a finalizer had others learnt in between
-            return
-        clocks[tag_hash] = newest
+        # Without a call, so that no finalizer or signal handler has a newer one learnt between the look and the store.
+        if tag_hash not in clocks or clocks[tag_hash] < clock:
+            clocks[tag_hash] = clock
         if len(clocks) > self._capacity:
             # An eighth at once, so that the search is paid for by many calls.
             by_clock = sorted(clocks.items(), key=itemgetter(1))
