@@ -81,15 +81,8 @@ def test_history_shows_what_a_naive_cache_does(redis_server: Server, tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * SLOW_SECONDS)
-def test_without_faults_for_long(family: str, start_server: Callable[..., Server], tmp_path: Path, seed: int) -> None:
-    outcome = record(tmp_path, start_server(family), seconds=SLOW_SECONDS, faults=False, seed=seed, kind="tiered")
+@pytest.mark.parametrize("faults", [False, True], ids=["without_faults", "through_faults"])
+def test_for_long(family: str, start_server: Callable[..., Server], tmp_path: Path, seed: int, *, faults: bool) -> None:
+    outcome = record(tmp_path, start_server(family), seconds=SLOW_SECONDS, faults=faults, seed=seed, kind="tiered")
     print(outcome)
-    check_without_faults(outcome)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2 * SLOW_SECONDS)
-def test_through_faults_for_long(family: str, start_server: Callable[..., Server], tmp_path: Path, seed: int) -> None:
-    outcome = record(tmp_path, start_server(family), seconds=SLOW_SECONDS, faults=True, seed=seed, kind="tiered")
-    print(outcome)
-    check_after_faults(outcome)
+    (check_after_faults if faults else check_without_faults)(outcome)
