@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -41,6 +42,28 @@ def tier(layer: Layer, tmp_path: Path, clock: FakeClock) -> Iterator[DiskTier]:
 
 def heal(tier: DiskTier) -> None:
     tier._condition.probe_now()
+
+
+def test_a_directory_that_was_made_again_in_part_is_made_again(
+    open_tier: Callable[..., DiskTier], clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tier = open_tier()
+    shutil.rmtree(tmp_path / "cache")
+    clock.advance(0.3)
+    assert tier.get(b"k") is None
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(tier._directory, "_read_layout", fail)
+    tier._condition.probe_now()
+    assert not tier.put(b"k", b"v")
+    assert (tmp_path / "cache/v1").exists()
+    monkeypatch.undo()
+    tier._condition.probe_now()
+    assert tier.put(b"k", b"v")
+    assert (tmp_path / "cache/v1/layout").exists()
+    assert tier._directory._users >= 0
 
 
 def test_a_directory_that_is_removed_is_made_again(

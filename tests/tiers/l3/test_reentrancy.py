@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
 
 from overdrive._tiers.l3 import exits
+from overdrive._tiers.l3.condition import State
 from overdrive._tiers.l3.doomed import Doomed
+from overdrive._tiers.l3.sessions import Session
 from overdrive._tiers.l3.tier import DiskTier
 from overdrive._tiers.l3.writer import Job, Writer
+from tests.tiers.servers import eventually
 
 KEPT = 200
 
@@ -109,13 +114,14 @@ def test_nothing_is_lost_whatever_is_done_in_the_middle(filled: DiskTier, outer:
         filled.flush(20)
         assert called
     else:
-        in_the_statement(filled, lambda: work(filled, other))
+        ran = in_the_statement(filled, lambda: work(filled, other) or True)
         if outer == "get":
             row = filled.get(b"k")
             assert row is not None
             assert row.blob == b"before"
         else:
             assert filled.put(b"k", b"outer")
+        assert ran()
     row = filled.get(b"k")
     assert row is not None
     assert row.blob == (b"before" if outer == "get" else b"outer")
@@ -197,7 +203,7 @@ def test_while_others_close_what_it_uses_a_thread_waits(filled: DiskTier) -> Non
     seized, goes_on, found = threading.Event(), threading.Event(), threading.Event()
 
     def close() -> None:
-        assert session.seize(20)
+        assert session.seize()
         seized.set()
         goes_on.wait(20)
         assert not found.is_set()
@@ -211,6 +217,45 @@ def test_while_others_close_what_it_uses_a_thread_waits(filled: DiskTier) -> Non
     assert filled.get(b"kept-1") is not None
     found.set()
     closer.join(20)
+
+
+def test_a_session_that_could_not_be_seized_is_let_go() -> None:
+    class Interrupted(Session):
+        def bar(self, timeout: float) -> bool:
+            super().bar(timeout)
+            raise KeyboardInterrupt
+
+    session = Interrupted([], ())
+    with pytest.raises(KeyboardInterrupt):
+        session.seize()
+    taken: list[bool] = []
+    thread = threading.Thread(target=lambda: taken.append(session.lock.acquire(timeout=0)))
+    thread.start()
+    thread.join(20)
+    assert taken == [True]
+
+
+def test_a_session_that_is_seized_twice_stays_seized_until_it_is_let_go_twice(filled: DiskTier) -> None:
+    filled.get(b"kept-1")
+    session = filled._sessions.mine()
+    index = crc32(b"kept-1") % 8
+    handle = session.handle(index)
+    used: list[str] = []
+    execute: Any = handle.execute
+
+    def spying(sql: str, arguments: Any) -> Any:
+        used.append(sql)
+        return execute(sql, arguments)
+
+    handle.execute = spying
+    assert session.seize()
+    assert session.seize()
+    session.let_go()
+    assert filled.get(b"kept-1") is not None  # in the careful way, whose lock this thread holds
+    assert used == []
+    session.let_go()
+    assert filled.get(b"kept-1") is not None
+    assert len(used) == 1
 
 
 def test_a_job_is_always_where_a_delete_looks_for_it() -> None:
@@ -240,9 +285,68 @@ def test_a_delete_that_is_remembered_is_done_before_the_tier_is_clean(
     other = same_shard(b"k", filled)
     filled.put(other, b"other")
     meanwhile(filled, lambda: filled.delete(other))
-    assert filled.stats().pending_deletes == 1
     assert filled.close()
     assert open_tier().get(other) is None
+
+
+def test_a_delete_that_is_remembered_is_done_soon(filled: DiskTier, open_tier: Callable[..., DiskTier]) -> None:
+    there = open_tier()
+    other = same_shard(b"k", filled)
+    filled.put(other, b"other")
+    meanwhile(filled, lambda: filled.delete(other))
+    eventually(lambda: there.get(other) is None, "others do not find it, though nobody writes")
+
+
+def test_nothing_is_written_that_a_remembered_delete_could_remove(
+    filled: DiskTier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filled, "_delete_doomed", lambda: None)
+    filled._doomed.add_keys(crc32(b"x") % 8, [b"x"])
+    filled._look_after_deletes()
+    assert not filled.put(b"x", b"new")
+    assert not filled.put(b"x", b"new", tags=(1,))
+    monkeypatch.undo()
+    assert filled.put(b"x", b"new")
+    assert filled.get(b"x") is not None
+
+
+def test_a_directory_that_is_made_again_in_the_middle_of_an_operation_is_used_afterwards(
+    filled: DiskTier, open_tier: Callable[..., DiskTier], tmp_path: Path
+) -> None:
+    def remake() -> bool:
+        shutil.rmtree(tmp_path / "cache")
+        filled._worsen(State.OFF, "it is gone")
+        filled._condition.probe_now()
+        filled.get(b"none")
+        return filled.health().state == "ok"
+
+    filled.put(b"k", b"outer", is_current=remake)
+    assert filled.health().state == "ok"
+    assert filled.put(b"x", b"new")
+    there = open_tier()
+    assert there.get(b"x") is not None
+    assert there.put(b"y", b"v")
+    assert filled.delete(b"y")
+    assert there.get(b"y") is None
+
+
+def test_a_shard_that_is_made_in_the_middle_of_making_it_keeps_what_is_written(
+    tier: DiskTier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = tier._shards[crc32(b"k") % 8]
+    create = shard._create
+    stored: list[bool] = []
+
+    def interrupted(connection: Any) -> None:
+        monkeypatch.undo()
+        stored.append(tier.put(b"k", b"inner"))
+        create(connection)
+
+    shard.set_aside(shard.generation)
+    monkeypatch.setattr(shard, "_create", interrupted)
+    assert tier.get(b"k") is not None
+    assert stored == [True]
+    assert "fault_corrupt" not in tier.stats().events
 
 
 def test_a_look_that_is_taken_in_the_middle_of_another_one_counts(tier: DiskTier) -> None:

@@ -166,7 +166,7 @@ def test_whatever_interrupts_leaves_the_session_unlocked(tier: DiskTier, error: 
     with pytest.raises(error, match="from the engine"):
         tier._store_plain(b"k", b"v", **PLAIN)
     assert not session.in_use
-    assert session.seize(0.0)
+    assert session.seize()
     session.let_go()
 
 
@@ -181,48 +181,37 @@ def test_a_fault_of_the_disk_is_looked_into_elsewhere(tier: DiskTier) -> None:
     assert quick(tier, b"k") is LATER
     assert tier._store_plain(b"k", b"v", **PLAIN) is False
     assert not session.in_use
-    assert session.seize(0.0)
+    assert session.seize()
     session.let_go()
 
 
-def test_a_clock_that_fails_is_the_callers(open_tier: Callable[..., DiskTier], clock: FakeClock) -> None:
-    broken = False
+class BreakableClock:
+    """Stands still, and fails if told to."""
 
-    def tell() -> float:
-        if broken:
-            raise RuntimeError("no time")
-        return clock()
+    error: Exception | None = None
 
+    def __call__(self) -> float:
+        if self.error is not None:
+            raise self.error
+        return START
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no time"), ValueError("no time")], ids=["runtime", "value"])
+def test_a_clock_that_fails_is_the_callers_and_no_damage(open_tier: Callable[..., DiskTier], error: Exception) -> None:
+    tell = BreakableClock()
     tier = open_tier(clock=tell)
     tier.put(b"k", b"v")
     tier.get(b"k")
-    broken = True
-    with pytest.raises(RuntimeError, match="no time"):
-        tier.get(b"k")
-    with pytest.raises(RuntimeError, match="no time"):
-        tier.put(b"k", b"w")
-    broken = False
-    row = tier.get(b"k")
-    assert row is not None
-    assert row.blob == b"v"
-
-
-def test_a_clock_that_fails_is_no_damage(open_tier: Callable[..., DiskTier], clock: FakeClock) -> None:
-    broken = False
-
-    def tell() -> float:
-        if broken:
-            raise ValueError("no time")
-        return clock()
-
-    tier = open_tier(clock=tell)
-    tier.put(b"k", b"v")
-    broken = True
-    for look in (tier._find, tier.get, tier.header, lambda key: tier.get_many([key]), lambda _: list(tier.iterate())):
-        with pytest.raises(ValueError, match="no time"):
-            look(b"k")
-    broken = False
-    assert tier._find(b"k") is not None
+    tell.error = error
+    works: list[Callable[[bytes], object]] = [tier._find, tier.get, tier.header, lambda key: tier.get_many([key])]
+    works += [lambda key: tier.put(key, b"w"), lambda _: list(tier.iterate())]
+    for work in works:
+        with pytest.raises(type(error), match="no time"):
+            work(b"k")
+    tell.error = None
+    for row in (tier.get(b"k"), tier._find(b"k")):
+        assert row is not None
+        assert row.blob == b"v"
     assert "rows_damaged" not in tier.stats().events
 
 

@@ -142,7 +142,7 @@ class Entries(Upkeep):
 
     def _commit(self, jobs: Sequence[Job]) -> int:
         """Write a batch of the queue."""
-        if self._condition.state is not State.OK:
+        if self._condition.state is not State.OK or (len(self._doomed) and not self._finish_deletes()):
             return 0
         by_shard: dict[int, list[Job]] = {}
         for job in jobs:

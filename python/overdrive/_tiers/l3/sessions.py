@@ -13,7 +13,6 @@ import errno
 import os
 import threading
 import weakref
-from math import inf
 from typing import TYPE_CHECKING
 
 from overdrive._core import _DiskSession
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ("Session", "Sessions")
 
 _PATIENCE = 1.0
-_LONGEST = 86_400.0
 
 _every: weakref.WeakSet[Sessions] = weakref.WeakSet()
 
@@ -45,7 +43,7 @@ class Session(_DiskSession):
     connections do not wait for locks, as it may be the thread itself that holds them.
     """
 
-    __slots__ = ("_errors", "_is_inside", "_owner", "_shards", "inside", "is_shut", "lock")
+    __slots__ = ("_errors", "_is_inside", "_owner", "_seized", "_shards", "inside", "is_shut", "lock")
 
     def __init__(
         self, shards: Sequence[Shard], errors: tuple[type[Exception], ...], *, is_inside: bool = False
@@ -54,28 +52,43 @@ class Session(_DiskSession):
         self._errors = errors
         self._is_inside = is_inside
         self._owner = threading.get_ident()
+        self._seized = 0
         self.lock = threading.RLock()  # reentrant: its thread may close the tier in the middle of an operation
         self.inside: Session | None = None
         self.is_shut = False
 
-    def seize(self, timeout: float = inf) -> bool:
+    def seize(self) -> bool:
         """Keep its thread from using it until `let_go`; whether that was possible.
 
-        It is not in the middle of an operation of the calling thread, or of one that takes longer than `timeout`
-        seconds.
+        It is not in the middle of an operation of the calling thread, or of one that takes longer than a second:
+        waiting for that could be waiting for each other.
         """
-        if not self.lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX)):
+        if not self.lock.acquire(timeout=_PATIENCE):
             return False
-        its_own = self._owner == threading.get_ident()
-        if self.bar(0.0 if its_own else min(timeout, _LONGEST)):
-            return True
-        self.let_go()
-        return False
+        self._seized += 1
+        try:
+            is_idle = self.bar(0.0 if self._owner == threading.get_ident() else _PATIENCE)
+        except BaseException:
+            self.let_go()
+            raise
+        if not is_idle:
+            self.let_go()
+        return is_idle
 
     def let_go(self) -> None:
-        """Let its thread go on."""
-        self.unbar()
+        """Let its thread go on, unless the caller has seized it further out as well."""
+        self._seized -= 1
+        if not self._seized:
+            self.unbar()
         self.lock.release()
+
+    def close_from_outside(self) -> None:
+        """Close all connections, unless they are in use."""
+        if self.seize():
+            try:
+                self.close()
+            finally:
+                self.let_go()
 
     def handle(self, index: int) -> Handle:
         """Return the connection to a shard, opened if there is none to its current file."""
@@ -169,23 +182,19 @@ class Sessions:
         with self._lock:
             sessions = list(self._all)
         for session in sessions:
-            if session.seize():
-                session.close()
-                session.let_go()
+            session.close_from_outside()
 
     def shut(self) -> None:
         """Close every connection for good; from here on only the calling thread may open new ones.
 
-        Those of an operation in the middle of which it is called are closed at its end.
+        Those of an operation that goes on are closed at its end.
         """
         self._closer = threading.get_ident()
         with self._lock:
             sessions = list(self._all)
         for session in sessions:
             session.is_shut = True
-            if session.seize():
-                session.close()
-                session.let_go()
+            session.close_from_outside()
         self._forget_mine()
 
     def _forget_mine(self) -> None:
@@ -202,9 +211,9 @@ class Sessions:
         """Close every connection and keep threads from opening new ones until `release`."""
         self._lock.acquire()
         for session in list(self._all):
-            if session.seize(_PATIENCE):
-                session.close()
+            if session.seize():
                 self._held.append(session)
+                session.close()
 
     def release(self) -> None:
         """Let the threads go on, in the process that forked."""
@@ -217,9 +226,8 @@ class Sessions:
         """Start over in a forked child, where only the forking thread lives."""
         held = set(self._held)
         for session in list(self._all):
-            if session not in held:
-                self.carried_over = True
-                session.leak()
+            self.carried_over |= session not in held
+            session.leak()  # also one that the forking thread has opened since
         self._held = []
         self._all = weakref.WeakSet()
         vars(self.local).pop("session", None)
@@ -238,8 +246,8 @@ _forking = threading.Lock()  # two threads that fork at once would wait for each
 def _before_fork() -> None:
     _forking.acquire()
     for sessions in list(_every):
-        sessions.hold()
         _holding.append(sessions)
+        sessions.hold()
 
 
 def _after_in_parent() -> None:

@@ -12,6 +12,7 @@ import stat
 import threading
 import time
 import weakref
+from itertools import count
 from typing import TYPE_CHECKING
 
 from overdrive.exceptions import ConfigError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ("DamagedShard", "Handle", "Shard")
 
 _CHECKPOINT_PAGES = 4000
+_generations = count()  # of all shards: those of a directory that was made again are not taken for its predecessor's
 _KEPT_DAMAGED = 2
 _SIDES = ("", "-wal", "-shm")
 
@@ -53,13 +55,13 @@ class Handle:
 class Shard:
     """A file, and which incarnation of it is the current one.
 
-    `generation` grows when the file is replaced; handles of an older generation are of a file that was set aside.
+    `generation` is another one when the file is replaced; handles of an older one are of a file that was set aside.
     """
 
     def __init__(self, directory: Directory, index: int, engine: Engine, busy_ms: int, cache_kib: int) -> None:
         self.index = index
         self.path = directory.shard(index)
-        self.generation = 0
+        self.generation = next(_generations)
         self._directory = directory
         self._engine = engine
         self._busy_ms = busy_ms
@@ -113,8 +115,7 @@ class Shard:
             return False  # the next operation says what is wrong
         if inode == self._inode:
             return False
-        with self._lock:
-            self._end_generation()
+        self.retire()
         return True
 
     def set_aside(self, generation: int, *, keep: bool = True) -> bool:
@@ -142,9 +143,14 @@ class Shard:
             self._forget_old_damage()
             return True
 
+    def retire(self) -> None:
+        """Say that nothing opened so far is of use any more."""
+        with self._lock:
+            self._end_generation()
+
     def _end_generation(self) -> None:
         """Say that the file is another one; the lock is held."""
-        self.generation += 1
+        self.generation = next(_generations)
         for handle in self._handles:
             handle.execute = None
         self._handles.clear()
@@ -197,9 +203,15 @@ class Shard:
 
     def _create(self, connection: Connection) -> None:
         if connection.run("SELECT count(*) FROM sqlite_master")[0][0]:
+            # Unless a finalizer has made them since the stamp was read.
+            if _stamp(connection) == STAMP:
+                return
             raise DamagedShard("it has tables and no format")
         connection.run("PRAGMA journal_mode = WAL")
         connection.run(Sql.BEGIN)
+        if _stamp(connection) == STAMP:
+            connection.run(Sql.ROLLBACK)
+            return
         for statement in (TRASH, *TABLES, f"PRAGMA user_version = {STAMP}"):
             connection.run(statement)
         connection.run(Sql.COMMIT)

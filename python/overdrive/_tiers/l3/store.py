@@ -66,6 +66,8 @@ class Store(_DiskTier):
         # Here, and for other locks of the tier: a finalizer or a signal handler of this thread may need it again.
         self._events_lock = threading.RLock()
         self._look_lock = threading.RLock()
+        # One thread at a time: another one would delete again what was written since.
+        self._deletes_lock = threading.RLock()
         self._looks = 0
         self._shards: list[Shard] = []
         self._sessions = Sessions(self._shards, self._engine)
@@ -94,6 +96,7 @@ class Store(_DiskTier):
 
     def _enter(self) -> None:
         """Open the directory and every shard, which is also when an unknown format is noticed."""
+        self._entered = False
         self._directory.open()
         if self._count != self._directory.shards and len(self._doomed):
             # What was deleted meanwhile is known by shards of another number.
@@ -102,6 +105,8 @@ class Store(_DiskTier):
                 self._doomed.add_shard(index)
         self._count = self._directory.shards
         self._epoch = self._directory.epoch
+        for shard in self._shards:
+            shard.retire()
         self._shards[:] = [
             Shard(self._directory, index, self._engine, self._busy_ms, self._cache_kib) for index in range(self._count)
         ]
@@ -224,7 +229,8 @@ class Store(_DiskTier):
         self._check_open()
         if self._condition.state is not State.OK or len(self._doomed):
             self._probe()
-        if self._condition.state is State.OK:
+        # While a delete is remembered, nothing is written that it could remove when it is done.
+        if self._condition.state is State.OK and not len(self._doomed):
             return True
         self._note("writes_shed")
         return False
@@ -254,6 +260,12 @@ class Store(_DiskTier):
 
     def _finish_deletes(self) -> bool:
         """Do what could not be done when it was asked for; whether nothing of it is left."""
+        with self._deletes_lock:
+            self._delete_doomed()
+        self._look()
+        return not len(self._doomed)
+
+    def _delete_doomed(self) -> None:
         for index in range(self._count):
             keys, tags, everything = self._doomed.of_shard(index)
             if not (keys or tags or everything):
@@ -274,8 +286,6 @@ class Store(_DiskTier):
 
             if self._attempt(index, operation, frees=True):
                 self._doomed.done(index, keys, tags, everything)
-        self._look()
-        return not len(self._doomed)
 
     def _empty_trash(self, index: int) -> None:
         """Remove the files whose rows are gone."""
@@ -297,6 +307,7 @@ class Store(_DiskTier):
         """Start over in a forked child."""
         self._events_lock = threading.RLock()
         self._look_lock = threading.RLock()
+        self._deletes_lock = threading.RLock()
         self._condition.after_fork()
         self._doomed.after_fork()
         for shard in self._shards:

@@ -338,7 +338,7 @@ class DiskTier(Entries):
             rows = self._remove(index, operation)
             if rows is None:
                 self._doomed.add_keys(index, group)
-                self._look()
+                self._look_after_deletes()
                 continue
             removed += len(rows)
             if any(file is not None for (file,) in rows):
@@ -363,7 +363,7 @@ class DiskTier(Entries):
             rows = self._remove(index, operation)
             if rows is None:
                 self._doomed.add_tags(index, wanted)
-                self._look()
+                self._look_after_deletes()
             elif rows:
                 removed += len(rows)
                 if any(file is not None for (file,) in rows):
@@ -382,7 +382,7 @@ class DiskTier(Entries):
         for index in range(self._count):
             if self._remove(index, operation) is None:
                 self._doomed.add_shard(index)
-                self._look()
+                self._look_after_deletes()
             else:
                 self._empty_trash(index)
                 self._attempt(index, lambda handle: handle.run("VACUUM"), frees=True)

@@ -50,6 +50,7 @@ class Totals(NamedTuple):
 class Upkeep(Store):
     """A store that stays within `max_entries` and `max_bytes`."""
 
+    _checkpointer: int | None = None
     _writer: Writer
     """Whose thread runs `_tidy`."""
 
@@ -77,7 +78,10 @@ class Upkeep(Store):
         self._check_every = CHECK_EVERY if limited or not self._engine.checkpoints_concurrently else _CHECKPOINT_EVERY
         self._unchecked = 0
         self._not_checkpointed = 0
-        self._checkpointer: int | None = None
+
+    def _enter(self) -> None:
+        self._stop_checkpointing()  # what is locked may be a file of a directory that was removed
+        super()._enter()
 
     def _totals(self) -> Totals:
         found = self._counters()
@@ -131,6 +135,11 @@ class Upkeep(Store):
             self._empty_trash(index)
         self._note("evicted_expired", removed.expired)
         return removed
+
+    def _look_after_deletes(self) -> None:
+        """Take note that a delete is remembered, and have the writer's thread do it."""
+        self._look()
+        self._writer.wake()
 
     def _touch(self, key: bytes, now: float) -> None:
         """Remember that an entry was read; the times are written together, of many entries or after a minute."""
