@@ -33,8 +33,16 @@ def fill(make: Make, url: str, **options: Any) -> TieredCache:
     return cache
 
 
+def connections(cache: TieredCache) -> int:
+    """Return how many connections a cache has open for calls."""
+    backplane = cache._tiers.backplane
+    assert backplane is not None
+    return backplane.redis.stats().connections
+
+
 def test_status_tells_how_the_server_is(overdrive: Run, make: Make, server: Server) -> None:
-    fill(make, server.url, l2_max_entries=100)
+    cache = fill(make, server.url, l2_max_entries=100)
+    before = connections(cache)
     done = overdrive("status", *at(server.url), "--json")
     assert done.status == 0
     facts = done.document["l2"]
@@ -43,11 +51,8 @@ def test_status_tells_how_the_server_is(overdrive: Run, make: Make, server: Serv
     assert (facts["entries"], facts["last_clear"]) == (3, None)
     assert facts["notices"] >= 4  # of attaching, and one for each value
     assert facts["last_notice"] == server.command("XREVRANGE", "{shop}:inv", "+", "-", "COUNT", 1)[0][0].decode()
-
-    def is_alone() -> bool:
-        return overdrive("status", *at(server.url), "--json").document["l2"]["connections"] == 1  # type: ignore[no-any-return]
-
-    eventually(is_alone, "the server has let go of the connections of the cache")
+    # It may open another one at any time, as its threads ask at once, and closes none.
+    assert 1 <= before <= facts["connections"] <= connections(cache)
     assert f"  address           127.0.0.1:{server.port}\n" in overdrive("status", *at(server.url)).out
 
 
@@ -226,12 +231,14 @@ def rights() -> tuple[list[str], list[str]]:
 
 
 def test_rights_are_those_that_the_page_names(overdrive: Run, make: Make, redis_server: Server) -> None:
-    fill(make, redis_server.url)
+    cache = fill(make, redis_server.url)
     looking, changing = rights()
     redis_server.command("ACL", "SETUSER", *looking)
     url = f"redis://operator:password@127.0.0.1:{redis_server.port}"
+    before = connections(cache)
     facts = overdrive("status", *at(url), "--json").document["l2"]
-    assert (facts["state"], facts["server"], facts["connections"]) == ("up", f"redis {version(redis_server)}", 1)
+    assert (facts["state"], facts["server"]) == ("up", f"redis {version(redis_server)}")
+    assert 1 <= before <= facts["connections"] <= connections(cache)
     for action in (["keys"], ["inspect", "user:1"], ["verify"]):
         assert overdrive(*action, *at(url)).status == 0
     for action in (["purge", "user:1"], ["canary"]):
